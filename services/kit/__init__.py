@@ -1,0 +1,1 @@
+"""What every process needs and no domain knows: this package imports nothing else of ours."""

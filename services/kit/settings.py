@@ -1,0 +1,41 @@
+"""Settings come from the environment and nowhere else; each process has one small class with its own prefix."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Environment = Literal["local", "dev", "staging", "production"]
+
+
+class Settings(BaseSettings):
+    """Secrets are `SecretStr` fields: outside `local`, one shorter than 32 characters is refused at start."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    environment: Environment = "local"
+    """Where this runs. Everything but `local` refuses unsafe settings."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe record that is written."""
+    log_file: Path | None = None
+    """A rotating JSON log beside standard error; for a laptop, where nothing collects the output of processes."""
+
+    @model_validator(mode="after")
+    def secrets_are_secret(self) -> Self:
+        if self.environment == "local":
+            return self
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr) and len(value.get_secret_value()) < 32:
+                raise ValueError(f"{self.model_config.get('env_prefix', '').upper()}{name.upper()} must have at least 32 characters outside local mode")
+        return self
+
+
+class HttpSettings(Settings):
+    host: str = "0.0.0.0"  # noqa: S104 - a container listens on its pod's address; local mode says 127.0.0.1
+    """Address to listen on."""
+    port: int = Field(8000, ge=0, le=65535)
+    """Port to listen on."""
+    metrics_port: int = Field(9100, ge=0, le=65535)
+    """Port of /metrics, apart so that it is never public. 0 switches it off."""
