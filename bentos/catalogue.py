@@ -13,7 +13,7 @@ ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Decisions(Section):
@@ -64,6 +64,10 @@ class GateRules(Section):
     """How much worse than the champion the 95 % interval of the improvement may reach."""
     max_latency_us: float = Field(gt=0)
     max_artifact_mb: float = Field(gt=0)
+
+    @property
+    def lower_is_better(self) -> bool:
+        return self.metric == "rmse_ratio"
 
 
 class Training(Section):

@@ -15,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from bentos.schemas import Schema as Schema
+from bentos.schemas import schema as schema
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -24,19 +27,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Columns = Mapping[str, NDArray[Any]]
 """One array per field of `Input`: (n,) float64 with NaN for a missing value, (n,) of `object` for text, (n, L) for a list of L numbers."""
-
-
-class Schema(Protocol):
-    """`bentos.<model>.schema`"""
-
-    Input: type[BaseModel]
-    """One request row; strict, extra fields forbidden, NaN refused. Each field has a title and a description."""
-    Output: type[BaseModel]
-    """What is answered for one row, without the platform's own fields (ids and versions)."""
-    Record: type[BaseModel]
-    """One row of the training frame without the target: `Input` itself where a row is an example."""
-    EXAMPLE: dict[str, Any]
-    """A valid `Input`, shown in the documentation and sent by `modelyard predict`."""
 
 
 class Features(Protocol):
@@ -141,10 +131,6 @@ class Examples:
             time=None if self.time is None else self.time[index],
             groups=self.groups[index],
         )
-
-
-def schema(model: str) -> Schema:
-    return cast(Schema, import_module(f"bentos.{model}.schema"))
 
 
 def features(model: str) -> Features:
