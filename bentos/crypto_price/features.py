@@ -1,0 +1,87 @@
+"""Candles to numbers without a unit: prices of 0.3 and of 60 000 dollars give the same row when they move alike."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bentos.contract import Columns, Floats
+from bentos.crypto_price.schema import DAILY, LOOKBACK
+
+POSITIONS = (1, 3, 12, LOOKBACK)
+DAILY_RETURNS = 3
+LARGEST_MOVE = 3.0
+"""Moves beyond so many typical moves count as this many."""
+SMALLEST_VOLATILITY = 1e-4
+"""Floor of the typical relative move, for windows in which nothing was traded."""
+
+FEATURES: tuple[str, ...] = (
+    *(f"return_{ago}" for ago in range(LOOKBACK, 0, -1)),
+    *(f"daily_return_{ago}" for ago in range(DAILY_RETURNS, 0, -1)),
+    *(f"position_{candles}" for candles in POSITIONS),
+    *(f"hour_{wave}_{times}" for times in (1, 2, 3) for wave in ("sin", "cos")),
+    "daily",
+    "volatility",
+)
+
+
+def _by_hour() -> Floats:
+    angle = 2 * np.pi * np.arange(24)[:, None] * np.array([1, 2, 3]) / 24
+    return np.stack([np.sin(angle), np.cos(angle)], axis=2).reshape(24, 6)
+
+
+HOURS = _by_hour()
+
+
+def returns(columns: Columns) -> tuple[Floats, Floats]:
+    """Log returns (n, LOOKBACK) from close to close, the first one from the first open, and their root mean square (n, 1)."""
+    prices = np.concatenate((columns["open"][:, :1], columns["close"]), axis=1)
+    np.log(prices, out=prices)
+    moves = prices[:, 1:] - prices[:, :-1]
+    volatility = np.sqrt(np.einsum("ij,ij->i", moves, moves) / LOOKBACK)
+    return moves, np.maximum(volatility, SMALLEST_VOLATILITY)[:, None]
+
+
+def matrix(columns: Columns) -> Floats:
+    """Per row: the moves in units of the window's typical move, where the last close lies within the range of the last
+    1, 3, 12 and 24 candles (-0.5 lowest, 0.5 highest), the hour of the day (UTC) at which the forecast candle opens, and the logarithm of the typical move.
+
+    A daily candle has no hour (zeros) and corrections of its own for the last moves.
+    """
+    moves, volatility = returns(columns)
+    interval = columns["interval"]
+    daily = (interval == DAILY).astype(np.float64)
+    opens = columns["timestamp"][:, -1] + interval * 60
+    out = np.empty((len(moves), len(FEATURES)))
+
+    scaled = out[:, :LOOKBACK]
+    np.divide(moves, volatility, out=scaled)
+    np.minimum(scaled, LARGEST_MOVE, out=scaled)
+    np.maximum(scaled, -LARGEST_MOVE, out=scaled)
+    at = LOOKBACK
+    np.multiply(scaled[:, -DAILY_RETURNS:], daily[:, None], out=out[:, at : at + DAILY_RETURNS])
+    at += DAILY_RETURNS
+    high, low = columns["high"], columns["low"]
+    for candles in POSITIONS:
+        top, bottom = high[:, -candles:].max(axis=1), low[:, -candles:].min(axis=1)
+        width = top - bottom
+        width[width == 0] = np.inf
+        out[:, at] = (columns["close"][:, -1] - (top + bottom) / 2) / width
+        at += 1
+    np.multiply(HOURS[(opens // 3600 % 24).astype(np.intp)], 1 - daily[:, None], out=out[:, at:-2])
+    out[:, -2] = daily
+    np.log(volatility[:, 0], out=out[:, -1])
+    return out
+
+
+def answer(scores: Floats, columns: Columns) -> dict[str, NDArray[Any]]:
+    """A score is the next log return in units of the window's typical move."""
+    _, volatility = returns(columns)
+    naive = columns["close"][:, -1]
+    return {
+        "prediction": naive * np.exp(scores * volatility[:, 0]),
+        "naive": naive,
+        "direction": np.where(scores > 0, "up", "down").astype(object),
+        "typical_move": naive * np.expm1(volatility[:, 0]),
+        "forecast_for": (columns["timestamp"][:, -1] + columns["interval"] * 60).astype(np.int64),
+    }
