@@ -3,24 +3,27 @@
 import logging
 import re
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import orjson
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kit import errors
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 _WELL_FORMED_ID = re.compile(rb"^[A-Za-z0-9._-]{8,64}$")
+_SECRET = re.compile(r"password|token|secret")
 _BY_STATUS = {kind.status: kind for kind in (errors.BadRequest, errors.NotFound, errors.MethodNotAllowed, errors.TooLarge, errors.UnsupportedMedia)}
 SHOWN_VALUE = 200
 """Characters of an offending value that an error repeats."""
@@ -36,7 +39,7 @@ def field_errors(found: Sequence[Any], skip: int = 0) -> list[errors.FieldError]
         {
             "field": ".".join(str(part) for part in error["loc"][skip:]) or "body",
             "rule": error["msg"],
-            "value": None if error["type"] == "missing" else _shown(error.get("input")),
+            "value": None if error["type"] == "missing" or _SECRET.search(str(error["loc"][-1:])) else _shown(error.get("input")),
         }
         for error in found
     ]
@@ -53,6 +56,13 @@ def _shown(value: Any) -> Any:
         return f"array of {len(value)}"
     text = str(value)
     return text if len(text) <= SHOWN_VALUE else text[:SHOWN_VALUE] + "…"
+
+
+def require_json(request: Request) -> None:
+    """Raises UnsupportedMedia."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise errors.UnsupportedMedia(f"Content-Type must be application/json, not {kind or 'absent'}.")
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -73,9 +83,7 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 async def read_json(request: Request, adapter: TypeAdapter[T], limit: int) -> T:
     """The body as the adapter's type. Raises UnsupportedMedia, TooLarge, or Invalid with every error of the payload."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise errors.UnsupportedMedia(f"Content-Type must be application/json, not {kind or 'absent'}.")
+    require_json(request)
     body = await read_body(request, limit)
     try:
         return adapter.validate_json(body)
@@ -117,8 +125,9 @@ def _request_id(request: Request) -> str:
     return str(getattr(request.state, "request_id", "-"))
 
 
-def install(app: FastAPI) -> None:
+def install(app: "FastAPI") -> None:
     """Every error of the app becomes problem+json; an unexpected one is logged whole and told without details."""
+    from fastapi.exceptions import RequestValidationError  # a runner uses this module without FastAPI
 
     async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, errors.Problem)

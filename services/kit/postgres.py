@@ -44,6 +44,7 @@ async def open_pool(url: str, process: ProcessName, *, min_size: int = 1, max_si
         min_size=min_size,
         max_size=max_size,
         timeout=timeout,
+        reconnect_timeout=5.0,  # its pauses double: with minutes, an outage of a minute would last two; requests themselves make it try again
         check=AsyncConnectionPool.check_connection,
         name=f"modelyard-{process}",
         open=False,

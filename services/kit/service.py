@@ -1,6 +1,7 @@
 """How each of our HTTP processes runs: one uvicorn, no access log, a quiet garbage collector."""
 
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -14,13 +15,24 @@ def freeze_garbage() -> None:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
         freeze_garbage()
 
+    async def shutdown(self, sockets: Any = None) -> None:
+        self._stopping()
+        await super().shutdown(sockets)
 
-def serve(app: Any, *, host: str, port: int, grace_seconds: int = 10) -> None:
-    """Blocks until SIGTERM or SIGINT; requests under way are answered first, for at most `grace_seconds`."""
+
+def serve(app: Any, *, host: str, port: int, grace_seconds: int = 10, stopping: Callable[[], None] = lambda: None) -> None:
+    """Blocks until SIGTERM or SIGINT; requests under way are answered first, for at most `grace_seconds`.
+
+    `stopping` is called before that wait, for requests that would otherwise last long: the lifespan ends only after it.
+    """
     config = uvicorn.Config(
         app,
         host=host,
@@ -36,7 +48,7 @@ def serve(app: Any, *, host: str, port: int, grace_seconds: int = 10) -> None:
         timeout_keep_alive=75,
         backlog=2048,
     )
-    server = _Server(config)
+    server = _Server(config, stopping)
     server.run()
     if not server.started:
         raise SystemExit(3)

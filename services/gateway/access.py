@@ -1,0 +1,74 @@
+"""Who may call what, as data. docs/endpoints.md shows the same table; tests walk all of it."""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import Literal
+
+from starlette.routing import BaseRoute, Route
+
+from services.kit.errors import Forbidden
+
+
+class Role(IntEnum):
+    """Each role may do all that the ones before it may."""
+
+    viewer = 1
+    analyst = 2
+    engineer = 3
+    admin = 4
+
+
+Public = Literal["public"]
+PUBLIC: Public = "public"
+
+TABLE: dict[tuple[str, str], Role | Public] = {
+    ("POST", "/predict/{model}"): Role.viewer,
+    ("POST", "/predict/{model}/batch"): Role.analyst,
+    ("GET", "/predict/history"): Role.viewer,
+    ("GET", "/predictions/{prediction_id}"): Role.viewer,
+    ("POST", "/auth/login"): PUBLIC,
+    ("POST", "/auth/refresh"): PUBLIC,
+    ("POST", "/auth/logout"): Role.viewer,
+    ("POST", "/auth/signup"): Role.admin,
+    ("GET", "/auth/users/me"): Role.viewer,
+    ("PUT", "/auth/users/me"): Role.viewer,
+    ("GET", "/auth/users"): Role.admin,
+    ("DELETE", "/auth/users/{username}"): Role.admin,
+    ("PUT", "/auth/users/{username}/role"): Role.admin,
+    ("PUT", "/auth/users/{username}/active"): Role.admin,
+    ("GET", "/auth/api-keys"): Role.viewer,
+    ("POST", "/auth/api-keys"): Role.viewer,
+    ("DELETE", "/auth/api-keys/{key_id}"): Role.viewer,
+    ("GET", "/models"): Role.viewer,
+    ("GET", "/models/{model}"): Role.viewer,
+    ("GET", "/models/{model}/versions"): Role.viewer,
+    ("GET", "/models/{model}/ledger"): Role.viewer,
+    ("POST", "/models/{model}/promote"): Role.engineer,
+    ("POST", "/models/{model}/rollback"): Role.engineer,
+    ("PUT", "/models/{model}/policy"): Role.engineer,
+    ("GET", "/health"): PUBLIC,
+    ("GET", "/livez"): PUBLIC,
+    ("GET", "/readyz"): PUBLIC,
+    ("GET", "/openapi.json"): PUBLIC,
+    ("GET", "/docs"): PUBLIC,
+}
+
+
+def authorize(route: tuple[str, str], role: Role) -> None:
+    """Raises Forbidden. A route that is not in the table is refused to everybody."""
+    needed = TABLE[route]
+    if needed != PUBLIC and role < needed:
+        raise Forbidden(f"{route[0]} {route[1]} needs the role {needed.name} or a higher one; you are {role.name}.")
+
+
+def routes_of(routes: Iterable[BaseRoute]) -> set[tuple[str, str]]:
+    return {(method, route.path) for route in routes if isinstance(route, Route) for method in (route.methods or ()) if method != "HEAD"}
+
+
+def check(routes: Iterable[BaseRoute]) -> None:
+    """Raises LookupError unless the table and the routes are the same set, so that nobody can add an endpoint without deciding who may call it."""
+    served = routes_of(routes)
+    unknown = [f"no row for {method} {path}" for method, path in sorted(served - TABLE.keys())]
+    stale = [f"no endpoint for {method} {path}" for method, path in sorted(TABLE.keys() - served)]
+    if unknown or stale:
+        raise LookupError(f"services/gateway/access.py: {'; '.join(unknown + stale)}")

@@ -1,0 +1,60 @@
+"""The gateway: the data plane and the only public service."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import psycopg
+from fastapi import FastAPI
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from services.gateway import access, openapi
+from services.gateway.auth import endpoints as auth
+from services.gateway.auth import users
+from services.gateway.models import endpoints as models
+from services.gateway.observe import Observe
+from services.gateway.operations import endpoints as operations
+from services.gateway.predictions import endpoints as predictions
+from services.gateway.predictions import history
+from services.gateway.predictions.contracts import Contracts
+from services.gateway.state import State
+from services.kit import http
+from services.kit.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+Opened = Callable[[], AbstractAsyncContextManager[State]]
+
+
+def create(contracts: Contracts, opened: Opened) -> FastAPI:
+    """`opened` gives the collaborators for as long as the app runs. Raises LookupError when a route is missing in the table of roles."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with opened() as state:
+            app.state.gateway = state
+            yield
+
+    app = FastAPI(title="Modelyard", lifespan=lifespan, redoc_url=None, swagger_ui_oauth2_redirect_url=None)
+    # The hot routes come first: routes are tried in order.
+    app.router.routes[:0] = predictions.routes
+    for router in (history.router, auth.router, users.router, models.router, operations.router):
+        app.router.routes.extend(router.routes)
+    access.check(app.routes)
+    openapi.install(app, contracts)
+    http.install(app)
+    app.add_exception_handler(psycopg.OperationalError, _database_away)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_middleware(Observe)
+    return app
+
+
+async def _database_away(request: Request, error: Exception) -> Response:
+    log.error("the database is away", extra={"error": str(error), "path": request.url.path})
+    return http.problem_response(Unavailable("The database does not answer; try again.", retry_after=2), request.state.request_id)
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    """Nobody reads it."""
+    return Response(status_code=400)

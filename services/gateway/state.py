@@ -1,0 +1,48 @@
+"""The gateway's collaborators while it runs, and how endpoints name them."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from services.gateway.auth.administration import Administration
+from services.gateway.auth.credentials import Credentials, Principal
+from services.gateway.auth.service import Sessions
+from services.gateway.limits import Limit
+from services.gateway.models.service import Control
+from services.gateway.operations.service import Health
+from services.gateway.predictions.contracts import Contracts
+from services.gateway.predictions.journal import Journal
+from services.gateway.predictions.runners import Runners
+from services.gateway.settings import Settings
+from services.kit.postgres import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    settings: Settings
+    contracts: Contracts
+    pool: Pool
+    credentials: Credentials
+    sessions: Sessions
+    administration: Administration
+    rate: Limit
+    logins: Limit
+    journal: Journal
+    batches: Journal
+    """A journal of its own, so that one row never waits for a batch of ten thousand."""
+    runners: Runners
+    control: Control
+    health: Health
+
+
+async def _state(request: Request) -> State:
+    return cast(State, request.app.state.gateway)
+
+
+async def _caller(request: Request) -> Principal:
+    return cast(Principal, request.state.principal)
+
+
+Current = Annotated[State, Depends(_state)]
+Caller = Annotated[Principal, Depends(_caller)]
