@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +115,8 @@ class Examples:
     """The trivial answer in the same units: the base rate, the last price."""
     time: NDArray[np.int64] | None
     """UNIX seconds of each example where time matters: hold-out and folds are then split by it."""
+    learn: NDArray[np.bool_]
+    """What is worth learning from and judging a version by; the rest is only answered and measured when somebody asks."""
     groups: NDArray[Any]
     """Label per example whose metrics are worth reading apart (asset and interval, say); one label otherwise."""
 
@@ -129,6 +131,7 @@ class Examples:
             truth=self.truth[index],
             baseline=self.baseline[index],
             time=None if self.time is None else self.time[index],
+            learn=self.learn[index],
             groups=self.groups[index],
         )
 
@@ -145,58 +148,51 @@ def train(model: str) -> Train:
     return cast(Train, import_module(f"bentos.{model}.train"))
 
 
-def columns_of_rows(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Request rows as columns. Raises KeyError for a missing field; `None` becomes NaN."""
-    columns: dict[str, NDArray[Any]] = {}
-    for name in fields:
-        values = [row[name] for row in rows]
-        if isinstance(values[0], str):
-            columns[name] = np.array(values, dtype=object)
-        elif isinstance(values[0], list):
-            columns[name] = np.array(values, dtype=np.float64)
-        elif any(isinstance(value, str) for value in values):
-            columns[name] = np.array(values, dtype=object)
-        else:
-            columns[name] = np.array(values, dtype=np.float64)
-    return columns
+Kind = Literal["integer", "number", "boolean", "text"]
 
 
-def columns_of_frame(frame: pd.DataFrame, fields: Sequence[str]) -> dict[str, NDArray[Any]]:
+def kinds(model: type[BaseModel]) -> dict[str, Kind]:
+    """What each field carries in JSON, alone or in a list; in the order of the fields."""
+    document = model.model_json_schema()
+
+    def kind(part: dict[str, Any]) -> Kind:
+        if "$ref" in part:
+            return kind(document["$defs"][part["$ref"].rpartition("/")[2]])
+        if part.get("type") == "array":
+            return kind(part["items"])
+        types = {option.get("type") for option in part.get("anyOf", [part])} - {"null"}
+        if len(types) > 1:
+            return "number"
+        return {"integer": "integer", "boolean": "boolean", "string": "text"}.get(types.pop(), "number")  # type: ignore[return-value]
+
+    return {name: kind(part) for name, part in document["properties"].items()}
+
+
+def columns_of_rows(rows: Sequence[Mapping[str, Any]], fields: Mapping[str, Kind]) -> dict[str, NDArray[Any]]:
+    """Request rows as columns; `fields` are those of `kinds(Input)`. Raises KeyError for a missing field; `None` becomes NaN in a number."""
+    return {name: np.array([row[name] for row in rows], dtype=object if kind == "text" else np.float64) for name, kind in fields.items()}
+
+
+def columns_of_frame(frame: pd.DataFrame, fields: Mapping[str, Kind]) -> dict[str, NDArray[Any]]:
     """The same columns from a data frame with one example per row."""
     columns: dict[str, NDArray[Any]] = {}
-    for name in fields:
+    for name, kind in fields.items():
         series = frame[name]
-        if series.dtype.kind in "biuf":
-            columns[name] = series.to_numpy(dtype=np.float64, na_value=np.nan)
-        else:
+        if kind == "text":
             columns[name] = series.astype(object).where(series.notna(), None).to_numpy(dtype=object)
+        else:
+            columns[name] = series.to_numpy(dtype=np.float64, na_value=np.nan)
     return columns
 
 
-def rows_of_columns(columns: Columns, fields: Sequence[str], integers: frozenset[str]) -> list[dict[str, Any]]:
-    """The inverse of `columns_of_rows`: request rows, NaN as `None`, `integers` as int."""
+def rows_of_columns(columns: Columns, fields: Mapping[str, Kind]) -> list[dict[str, Any]]:
+    """The inverse of `columns_of_rows`: request rows, NaN as `None`."""
+    convert = {"integer": int, "boolean": bool, "number": float, "text": str}
 
-    def plain(name: str, value: Any) -> Any:
+    def plain(value: Any, kind: Kind) -> Any:
         if isinstance(value, np.ndarray):
-            return [plain(name, item) for item in value]
-        if value is None or isinstance(value, str):
-            return value
-        if value != value:
-            return None
-        return int(value) if name in integers else float(value)
+            return [plain(item, kind) for item in value]
+        return None if value is None or value != value else convert[kind](value)
 
-    length = len(next(iter(columns.values())))
-    return [{name: plain(name, columns[name][i]) for name in fields} for i in range(length)]
-
-
-def integer_fields(model: type[BaseModel]) -> frozenset[str]:
-    """Fields that JSON carries as integers (also within lists, also optional)."""
-
-    def integer(part: dict[str, Any]) -> bool:
-        if part.get("type") == "array":
-            return integer(part["items"])
-        options = part.get("anyOf", [part])
-        return any(option.get("type") == "integer" for option in options)
-
-    properties = model.model_json_schema()["properties"]
-    return frozenset(name for name, part in properties.items() if integer(part))
+    converted = [[plain(value, kind) for value in columns[name]] for name, kind in fields.items()]
+    return [dict(zip(fields, values, strict=True)) for values in zip(*converted, strict=True)]

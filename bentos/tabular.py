@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from bentos.contract import BadData, Examples, Problem, columns_of_frame
+from bentos.contract import BadData, Examples, Problem, columns_of_frame, kinds
 
 SHOWN = 20
 """Line numbers that a problem lists."""
@@ -137,11 +137,12 @@ def examples(frame: pd.DataFrame, record: type[BaseModel], target: str, groups: 
     """One example per row; the baseline answers every row with the base rate."""
     values: NDArray[np.float64] = frame[target].to_numpy(dtype=np.float64)
     return Examples(
-        columns=columns_of_frame(frame, list(record.model_fields)),
+        columns=columns_of_frame(frame, kinds(record)),
         target=values,
         truth=values,
         baseline=np.full(len(values), values.mean()),
         time=None,
+        learn=np.ones(len(values), dtype=bool),
         groups=groups.astype(str).to_numpy(dtype=object),
     )
 

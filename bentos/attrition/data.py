@@ -11,7 +11,7 @@ from bentos.attrition import french
 from bentos.attrition.schema import Record
 from bentos.attrition.synthetic import synthetic
 from bentos.attrition.train import TARGET
-from bentos.contract import BadData, Problem, integer_fields
+from bentos.contract import BadData, Problem, kinds
 
 __all__ = ["files", "synthetic"]
 
@@ -44,8 +44,8 @@ def files(paths: Sequence[Path]) -> pd.DataFrame:
 
 def _ibm(path: Path) -> pd.DataFrame:
     frame = tabular.read(path, list(IBM))
-    whole = integer_fields(Record)
-    problems = tabular.convert(frame, {"Attrition": {"Yes": 1, "No": 0}}, [theirs for theirs, ours in IBM.items() if ours in whole])
+    kind = kinds(Record)
+    problems = tabular.convert(frame, {"Attrition": {"Yes": 1, "No": 0}}, [theirs for theirs, ours in IBM.items() if kind.get(ours) == "integer"])
     if problems:
         raise BadData(problems)
     return frame.rename(columns=IBM)

@@ -20,7 +20,7 @@ TARGET = "close"
 """The frame's column that the target is taken from: the close of the candle after the window."""
 SERIES = ("open", "high", "low", "close", "volume", "trades")
 YEARS = 3
-"""Examples reach so many years back from the newest candle: older markets were thinner and moved otherwise (README.md)."""
+"""Learned from are so many years before the newest candle: older markets were thinner and moved otherwise (README.md)."""
 LARGEST_TARGET = 0.5
 """Targets are cut to so many typical moves: the fit follows the direction instead of the few largest moves."""
 
@@ -46,8 +46,7 @@ def problems(frame: pd.DataFrame) -> list[Problem]:
 
 def examples(frame: pd.DataFrame) -> Examples:
     """One example per LOOKBACK + 1 candles without a gap, in the order of the forecast candles' open times. Raises BadData when there is none."""
-    oldest = frame["timestamp"].max() - YEARS * 365.25 * 86_400
-    parts = [_windows(asset, interval, series, oldest) for asset, interval, series in _series(frame)]
+    parts = [_windows(asset, interval, series) for asset, interval, series in _series(frame)]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     truth, time = columns.pop("truth"), columns["as_of"].astype(np.int64)
     if not len(truth):
@@ -56,7 +55,9 @@ def examples(frame: pd.DataFrame) -> Examples:
     _, volatility = returns(columns)
     move = np.log(truth / baseline) / volatility[:, 0]
     groups = np.array([f"{asset} {interval:.0f}" for asset, interval in zip(columns["asset"], columns["interval"], strict=True)], dtype=object)
-    return Examples(columns, np.clip(move, -LARGEST_TARGET, LARGEST_TARGET), truth, baseline, time, groups).take(np.argsort(time, kind="stable"))
+    learn = time >= time.max() - YEARS * 365.25 * 86_400
+    found = Examples(columns, np.clip(move, -LARGEST_TARGET, LARGEST_TARGET), truth, baseline, time, learn, groups)
+    return found.take(np.argsort(time, kind="stable"))
 
 
 def estimator(seed: int) -> BaseEstimator:
@@ -73,11 +74,10 @@ def _starts(times: NDArray[np.int64], step: int) -> NDArray[np.intp]:
     return np.flatnonzero(times[LOOKBACK:] - times[:-LOOKBACK] == LOOKBACK * step)
 
 
-def _windows(asset: str, interval: int, series: pd.DataFrame, oldest: float) -> dict[str, NDArray[np.generic]]:
+def _windows(asset: str, interval: int, series: pd.DataFrame) -> dict[str, NDArray[np.generic]]:
     """`Input`'s columns and the truth, asked at the moment at which the last candle of the window ended."""
     times = series["timestamp"].to_numpy(dtype=np.int64)
     starts = _starts(times, interval * 60)
-    starts = starts[times[starts] >= oldest]
     columns: dict[str, NDArray[np.generic]] = {
         "asset": np.full(len(starts), asset, dtype=object),
         "interval": np.full(len(starts), float(interval)),

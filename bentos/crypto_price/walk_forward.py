@@ -39,7 +39,8 @@ def periods(frame: pd.DataFrame) -> Iterator[tuple[str, Examples, Examples]]:
         before = frame[frame["timestamp"] + step <= cut]
         after = frame[(frame["timestamp"] >= first - LOOKBACK * step) & (frame["timestamp"] < end)]
         if len(before) and len(after):
-            yield f"{trained} | {since} .. {until}", train.examples(before), train.examples(after)
+            known = train.examples(before)
+            yield f"{trained} | {since} .. {until}", known.take(known.learn), train.examples(after)
 
 
 def table(frame: pd.DataFrame, seed: int = 7) -> list[str]:

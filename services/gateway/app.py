@@ -4,7 +4,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-import psycopg
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -19,8 +18,7 @@ from services.gateway.predictions import endpoints as predictions
 from services.gateway.predictions import history
 from services.gateway.predictions.contracts import Contracts
 from services.gateway.state import State
-from services.kit import http
-from services.kit.errors import Unavailable
+from services.kit import http, postgres_errors
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +42,10 @@ def create(contracts: Contracts, opened: Opened) -> FastAPI:
     access.check(app.routes)
     openapi.install(app, contracts)
     http.install(app)
-    app.add_exception_handler(psycopg.OperationalError, _database_away)
+    postgres_errors.install(app)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_middleware(Observe)
     return app
-
-
-async def _database_away(request: Request, error: Exception) -> Response:
-    log.error("the database is away", extra={"error": str(error), "path": request.url.path})
-    return http.problem_response(Unavailable("The database does not answer; try again.", retry_after=2), request.state.request_id)
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:

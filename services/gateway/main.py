@@ -6,10 +6,11 @@ from services.gateway.lifespan import running
 from services.gateway.predictions import contracts
 from services.gateway.settings import Settings
 from services.kit import logging, metrics, service
+from services.kit.settings import read
 
 
 def main() -> None:
-    settings = Settings()
+    settings = read("gateway", Settings)
     logging.configure("gateway", settings)
     known = contracts.of_catalogue()
     app = create(known, lambda: running(settings, known, Passwords()))

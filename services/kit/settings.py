@@ -1,9 +1,10 @@
 """Settings come from the environment and nowhere else; each process has one small class with its own prefix."""
 
+import sys
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Environment = Literal["local", "dev", "staging", "production"]
@@ -39,3 +40,18 @@ class HttpSettings(Settings):
     """Port to listen on."""
     metrics_port: int = Field(9100, ge=0, le=65535)
     """Port of /metrics, apart so that it is never public. 0 switches it off."""
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def read(process: str, kind: type[S], **given: str) -> S:
+    """The settings, or the end of the process with exit code 2 and a line for each setting that is wrong."""
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        prefix = str(kind.model_config.get("env_prefix", ""))
+        for part in error.errors(include_url=False, include_input=False):
+            name = "_".join(map(str, part["loc"])).upper()
+            sys.stderr.write(f"{process} cannot start: {prefix + name + ': ' if name else ''}{part['msg']}\n")
+        raise SystemExit(2) from None

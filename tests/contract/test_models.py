@@ -35,14 +35,12 @@ def examples_of(model: str, drift: float = 0.0) -> Examples:
 def rows_of(model: str, examples: Examples) -> list[dict[str, Any]]:
     """The examples as a client sends them, checked by `Input` and dumped again."""
     schema = contract.schema(model)
-    fields = list(schema.Input.model_fields)
-    rows = contract.rows_of_columns(examples.columns, fields, contract.integer_fields(schema.Input))
+    rows = contract.rows_of_columns(examples.columns, contract.kinds(schema.Input))
     return [row.model_dump() for row in TypeAdapter(list[schema.Input]).validate_python(rows)]  # type: ignore[name-defined]
 
 
 def matrix_of_rows(model: str, rows: list[dict[str, Any]]) -> Floats:
-    fields = list(contract.schema(model).Input.model_fields)
-    return contract.features(model).matrix(contract.columns_of_rows(rows, fields))
+    return contract.features(model).matrix(contract.columns_of_rows(rows, contract.kinds(contract.schema(model).Input)))
 
 
 def identical(one: Floats, other: Floats) -> bool:
@@ -107,8 +105,7 @@ def test_regression_answers_from_the_raw_output(model: str) -> None:
     fields = contract.features(model).answer(np.zeros(len(examples)), examples.columns)  # type: ignore[attr-defined]
     output: type[BaseModel] = contract.schema(model).Output
     assert set(fields) == set(output.model_fields)
-    integers = contract.integer_fields(output)
-    for row in contract.rows_of_columns(fields, list(fields), integers):
+    for row in contract.rows_of_columns(fields, contract.kinds(output)):
         output.model_validate(row)
 
 
@@ -164,10 +161,10 @@ def test_drift_makes_another_population(model: str) -> None:
 def test_synthetic_data_is_valid(model: str, drift: float) -> None:
     schema, train = contract.schema(model), contract.train(model)
     frame = frame_of(model, drift)
-    fields = list(schema.Record.model_fields)
+    fields = contract.kinds(schema.Record)
     assert set(frame.columns) == {*fields, train.TARGET}
     assert train.problems(frame) == []
-    rows = contract.rows_of_columns(contract.columns_of_frame(frame, fields), fields, contract.integer_fields(schema.Record))
+    rows = contract.rows_of_columns(contract.columns_of_frame(frame, fields), fields)
     TypeAdapter(list[schema.Record]).validate_python(rows)  # type: ignore[name-defined]
 
 

@@ -9,7 +9,7 @@ from bentos.crypto_price.schema import EXAMPLE, LOOKBACK, Input, Output
 from bentos.crypto_price.synthetic import synthetic
 from bentos.crypto_price.train import examples
 
-FIELDS = list(Input.model_fields)
+FIELDS = contract.kinds(Input)
 PRICES = ("open", "high", "low", "close")
 
 
@@ -38,7 +38,7 @@ def test_one_row_alone_equals_the_row_among_others(columns: contract.Columns) ->
 
 
 def test_rows_as_served_equal_rows_as_trained(columns: contract.Columns) -> None:
-    rows = contract.rows_of_columns(columns, FIELDS, contract.integer_fields(Input))
+    rows = contract.rows_of_columns(columns, FIELDS)
     served = [Input.model_validate(row).model_dump() for row in rows[::50]]
     assert (features.matrix(contract.columns_of_rows(served, FIELDS)) == features.matrix(columns)[::50]).all()
 

@@ -64,14 +64,14 @@ def test_examples_are_in_the_order_of_time_and_valid_requests() -> None:
     examples = train.examples(data.synthetic(1500, 1, 0))
     assert examples.time is not None
     assert (np.diff(examples.time) >= 0).all()
-    rows = contract.rows_of_columns(examples.take(np.arange(0, len(examples), 100)).columns, list(Input.model_fields), contract.integer_fields(Input))
+    rows = contract.rows_of_columns(examples.take(np.arange(0, len(examples), 100)).columns, contract.kinds(Input))
     for row in rows:
         assert Input.model_validate(row).model_dump() == row
 
 
 def test_old_candles_are_left_out() -> None:
     frame = candles(5 * 365, 86_400, interval=1440)
-    assert len(train.examples(frame)) == int(train.YEARS * 365.25) - LOOKBACK + 1
+    assert train.examples(frame).learn.sum() == int(train.YEARS * 365.25) - LOOKBACK + 1
 
 
 def test_problems_name_series_rule_and_lines() -> None:

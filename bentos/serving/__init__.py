@@ -1,0 +1,1 @@
+"""What every runner shares: engines, slots, the hot route, the watcher. The models' own code is in their folders."""

@@ -1,0 +1,43 @@
+"""A runner from start to stop, as a list of what it consists of."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from bentos import catalogue
+from bentos.serving.cache import Cache
+from bentos.serving.library import Library
+from bentos.serving.metrics import Metrics
+from bentos.serving.predictor import Predictor
+from bentos.serving.settings import RunnerSettings
+from bentos.serving.slots import Runner
+from bentos.serving.upstream import Upstream
+from bentos.serving.watcher import Watcher
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def running(settings: RunnerSettings) -> AsyncIterator[Predictor]:
+    entry = catalogue.load().models[settings.model]
+    runner = Runner(settings.model, settings.replica, decides=entry.task == "classification")
+    metrics = Metrics(settings.model)
+    cache = Cache(settings.cache_dir)
+    async with Upstream(settings) as upstream:
+        library = Library(settings.model, cache, settings.baked_dir, upstream)
+        watcher = Watcher(runner, upstream, library, cache, metrics, settings.pin or entry.pin)
+        await watcher.restore()
+        watching = asyncio.create_task(watcher.run())
+        watching.add_done_callback(_ended)
+        try:
+            yield Predictor(runner, metrics, settings.max_concurrency, watching)
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await watching
+
+
+def _ended(watching: asyncio.Task[None]) -> None:
+    if not watching.cancelled() and watching.exception() is not None:
+        log.critical("the watcher died; liveness fails from now on", exc_info=watching.exception())

@@ -1,0 +1,38 @@
+"""The runner's own counters: Bento's middleware costs as much as an answer."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from bentos.serving.slots import Slots
+
+BUCKETS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+class Metrics:
+    """A registry of its own: two runners in one process do not add up."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._registry = CollectorRegistry()
+        self._rows = Counter("modelyard_runner_rows_total", "Rows answered.", ["model", "version"], registry=self._registry)
+        self._slots = Gauge("modelyard_runner_slot_info", "1 for each version that is loaded.", ["model", "slot", "version", "engine"], registry=self._registry)
+        seconds = Histogram("modelyard_runner_call_seconds", "From parsed rows to answers.", ["model"], buckets=BUCKETS, registry=self._registry)
+        refused = Counter("modelyard_runner_refused_total", "Versions refused at load; every attempt counts.", ["model"], registry=self._registry)
+        rejected = Counter("modelyard_runner_rejected_total", "Calls answered 429: too many were under way.", ["model"], registry=self._registry)
+        in_flight = Gauge("modelyard_runner_in_flight", "Calls under way.", ["model"], registry=self._registry)
+        self._seconds, self.in_flight = seconds.labels(model), in_flight.labels(model)
+        self.refused, self.rejected = refused.labels(model), rejected.labels(model)
+
+    def answered(self, version: str, rows: int, seconds: float) -> None:
+        self._rows.labels(self._model, version).inc(rows)
+        self._seconds.observe(seconds)
+
+    def loaded(self, slots: Slots) -> None:
+        self._slots.clear()
+        for name, slot in (("champion", slots.champion), ("challenger", slots.challenger)):
+            if slot is not None:
+                self._slots.labels(self._model, name, slot.version, slot.artifact.engine.kind).set(1)
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)

@@ -1,0 +1,76 @@
+"""What a runner serves from. One immutable object that is replaced whole: a call keeps the one it started with, so the version and
+the policy in its answer are those that made it."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from bentos.serving.artifact import Artifact, Refused
+
+Source = Literal["cache", "baked", "mlflow"]
+MOST_REFUSALS = 10
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    version: str
+    artifact: Artifact
+    source: Source
+    loaded_at: str = field(default_factory=now)
+
+    def document(self) -> dict[str, Any]:
+        return {"version": self.version, "engine": self.artifact.engine.kind, "loaded_at": self.loaded_at, "source": self.source}
+
+
+@dataclass(frozen=True)
+class Slots:
+    champion: Slot | None = None
+    challenger: Slot | None = None
+    policy: dict[str, Any] | None = None
+
+
+class Runner:
+    """The state of one runner process: what serves now, and what was refused and why."""
+
+    def __init__(self, model: str, replica: str, decides: bool) -> None:
+        """`decides`: a classification, which cannot answer without a decision policy."""
+        self.model, self.replica, self.decides = model, replica, decides
+        self.slots = Slots()
+        self._refused: dict[str, dict[str, Any]] = {}
+
+    def refuse(self, version: str, reason: str) -> None:
+        self._refused.pop(version, None)
+        self._refused[version] = {"version": version, "reason": reason, "at": now()}
+        while len(self._refused) > MOST_REFUSALS:
+            self._refused.pop(next(iter(self._refused)))
+
+    def accept(self, version: str) -> None:
+        self._refused.pop(version, None)
+
+    def unready(self) -> str | None:
+        """Why this runner cannot answer; None when it can: its champion has just reproduced a golden row."""
+        slots = self.slots
+        if slots.champion is None:
+            return f"No version of {self.model} is loaded." + "".join(f" Version {v} was refused: {r['reason']}" for v, r in self._refused.items())
+        if self.decides and slots.policy is None:
+            return f"{self.model} has no decision policy."
+        try:
+            slots.champion.artifact.check_golden(1)
+        except Refused as refused:
+            return str(refused)
+        return None
+
+    def document(self) -> dict[str, Any]:
+        slots = self.slots
+        return {
+            "model": self.model,
+            "replica": self.replica,
+            "champion": slots.champion and slots.champion.document(),
+            "challenger": slots.challenger and slots.challenger.document(),
+            "policy": slots.policy,
+            "refused": list(self._refused.values()),
+        }

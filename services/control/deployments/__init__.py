@@ -1,0 +1,3 @@
+from services.control.deployments.endpoints import router
+
+__all__ = ["router"]

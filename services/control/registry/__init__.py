@@ -1,0 +1,3 @@
+from services.control.registry.endpoints import router
+
+__all__ = ["router"]

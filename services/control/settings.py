@@ -1,0 +1,30 @@
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from services.kit.settings import HttpSettings
+
+
+class Settings(HttpSettings):
+    """Environment variables with the prefix CONTROL_."""
+
+    model_config = SettingsConfigDict(env_prefix="CONTROL_", extra="forbid", frozen=True)
+
+    port: int = Field(8001, ge=0, le=65535)
+    """Port to listen on."""
+    metrics_port: int = Field(9101, ge=0, le=65535)
+    """Port of /metrics, apart so that it is never public. 0 switches it off."""
+    database_url: str = Field(min_length=1, repr=False)
+    """The platform's PostgreSQL database."""
+    mlflow_url: str = Field(min_length=1)
+    """Where the pipeline's steps keep runs and versions, and what links to a version point to."""
+    token: SecretStr = Field(min_length=1)
+    """Whoever changes anything, and every runner that reports, sends it as `Authorization: Bearer`."""
+    url: str = "http://127.0.0.1:8001"
+    """This service as the pipeline's steps reach it."""
+    workflows: Literal["local"] = "local"
+    """How workflow runs are carried out: `local` starts their steps as processes of this machine."""
+    log_dir: Path
+    """Folder of the workflow runs' logs, one file each."""

@@ -1,0 +1,3 @@
+from services.control.workflows.endpoints import router
+
+__all__ = ["router"]

@@ -1,0 +1,60 @@
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import PlainTextResponse
+
+from services.control.requests import Authorized, Limit, body, of_catalogue
+from services.control.workflows.protocol import Workflows
+from services.control.workflows.repository import RunsRepository
+from services.control.workflows.schemas import Run, Runs, Status, Submission
+from services.kit.errors import NotFound
+
+router = APIRouter(prefix="/workflows")
+
+
+def _workflows(request: Request) -> Workflows:
+    found: Workflows = request.state.workflows
+    return found
+
+
+def _runs(request: Request) -> RunsRepository:
+    found: RunsRepository = request.state.runs
+    return found
+
+
+Service = Annotated[Workflows, Depends(_workflows)]
+Stored = Annotated[RunsRepository, Depends(_runs)]
+
+
+@router.post("", status_code=202, dependencies=[Authorized])
+async def submit(request: Request, service: Service, asked: Annotated[Submission, body(Submission)]) -> Run:
+    of_catalogue(request.state.catalogue, asked.model)
+    return await service.submit(asked)
+
+
+@router.get("")
+async def runs(request: Request, stored: Stored, model: str | None = None, status: Status | None = None, limit: Limit = 50) -> Runs:
+    """Newest first."""
+    if model is not None:
+        of_catalogue(request.state.catalogue, model)
+    return Runs(workflows=await stored.newest(model, status, limit))
+
+
+@router.get("/{run_id}")
+async def run(run_id: UUID, stored: Stored) -> Run:
+    found = await stored.get(run_id)
+    if found is None:
+        raise NotFound(f"There is no workflow run {run_id}.")
+    return found
+
+
+@router.get("/{run_id}/logs")
+async def logs(run_id: UUID, service: Service) -> PlainTextResponse:
+    return PlainTextResponse(await service.log(run_id))
+
+
+@router.post("/{run_id}/stop", dependencies=[Authorized])
+async def stop(run_id: UUID, service: Service) -> Run:
+    """Answers when nothing of the run is left."""
+    return await service.stop(run_id)

@@ -1,0 +1,95 @@
+from typing import LiteralString
+from uuid import UUID
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from services.control.workflows.schemas import Run, Status, Submission
+from services.kit.ids import uuid7
+from services.kit.postgres import Pool
+
+RUN: LiteralString = "id, kind, model, parameters, reason, actor, status, steps, result, error, created_at, started_at, finished_at"
+
+CREATE: LiteralString = f"""
+INSERT INTO workflow_runs (id, kind, model, parameters, reason, actor, status)
+VALUES (%(id)s, %(kind)s, %(model)s, %(parameters)s, %(reason)s, %(actor)s, 'queued')
+RETURNING {RUN}
+"""  # noqa: S608 - a constant
+
+GET: LiteralString = f"""
+SELECT {RUN} FROM workflow_runs WHERE id = %(id)s
+"""  # noqa: S608 - a constant
+
+LIST: LiteralString = f"""
+SELECT {RUN} FROM workflow_runs
+WHERE (%(model)s::text IS NULL OR model = %(model)s) AND (%(status)s::text IS NULL OR status = %(status)s)
+ORDER BY created_at DESC, id DESC LIMIT %(limit)s
+"""  # noqa: S608 - a constant
+
+QUEUED: LiteralString = f"""
+SELECT {RUN} FROM workflow_runs WHERE status = 'queued' ORDER BY created_at, id
+"""  # noqa: S608 - a constant
+
+CLAIM: LiteralString = f"""
+UPDATE workflow_runs SET status = 'running', started_at = clock_timestamp() WHERE id = %(id)s AND status = 'queued' RETURNING {RUN}
+"""  # noqa: S608 - a constant
+
+WITHDRAW: LiteralString = f"""
+UPDATE workflow_runs SET status = 'stopped', finished_at = clock_timestamp(), error = %(error)s
+WHERE id = %(id)s AND status = 'queued' RETURNING {RUN}
+"""  # noqa: S608 - a constant
+
+FAIL_RUNNING: LiteralString = f"""
+UPDATE workflow_runs SET status = 'failed', finished_at = clock_timestamp(), error = %(error)s,
+    steps = (SELECT coalesce(jsonb_agg(CASE WHEN step ->> 'status' = 'running' THEN step || '{{"status": "failed"}}' ELSE step END ORDER BY place), '[]')
+             FROM jsonb_array_elements(steps) WITH ORDINALITY AS each(step, place))
+WHERE status = 'running' RETURNING {RUN}
+"""  # noqa: S608 - a constant
+
+SAVE: LiteralString = """
+UPDATE workflow_runs SET status = %(status)s, steps = %(steps)s, result = %(result)s, error = %(error)s, finished_at = %(finished_at)s
+WHERE id = %(id)s
+"""
+
+
+class RunsRepository:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def _runs(self, query: LiteralString, **values: object) -> list[Run]:
+        async with self._pool.connection() as connection, connection.cursor(row_factory=class_row(Run)) as cursor:
+            return await (await cursor.execute(query, values)).fetchall()
+
+    async def create(self, asked: Submission) -> Run:
+        parameters = Jsonb(asked.parameters.model_dump(exclude_none=True))
+        (run,) = await self._runs(CREATE, id=uuid7(), kind=asked.kind, model=asked.model, parameters=parameters, reason=asked.reason, actor=asked.actor)
+        return run
+
+    async def get(self, run_id: UUID) -> Run | None:
+        return next(iter(await self._runs(GET, id=run_id)), None)
+
+    async def newest(self, model: str | None, status: Status | None, limit: int) -> list[Run]:
+        return await self._runs(LIST, model=model, status=status, limit=limit)
+
+    async def queued(self) -> list[Run]:
+        """Oldest first."""
+        return await self._runs(QUEUED)
+
+    async def claim(self, run_id: UUID) -> Run | None:
+        """Makes a queued run a running one; None when it is not queued any more."""
+        return next(iter(await self._runs(CLAIM, id=run_id)), None)
+
+    async def withdraw(self, run_id: UUID, error: str) -> Run | None:
+        """Stops a queued run; None when it is not queued any more."""
+        return next(iter(await self._runs(WITHDRAW, id=run_id, error=error)), None)
+
+    async def fail_running(self, error: str) -> list[Run]:
+        """Of all that are said to be running, with the step that was."""
+        return await self._runs(FAIL_RUNNING, error=error)
+
+    async def save(self, run: Run) -> None:
+        values = run.model_dump(include={"id", "status", "error", "finished_at"})
+        values["steps"] = Jsonb([step.model_dump(mode="json") for step in run.steps])
+        values["result"] = None if run.result is None else Jsonb(run.result)
+        async with self._pool.connection() as connection:
+            await connection.execute(SAVE, values)

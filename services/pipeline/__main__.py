@@ -1,0 +1,77 @@
+"""`python -m services.pipeline VERB --model M …`"""
+
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import closing
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from bentos import catalogue
+from services.pipeline.arguments import parser
+from services.pipeline.failure import Failure
+
+BAD_DATA, FAILED = 2, 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = vars(parser().parse_args(argv))
+    verb, model, debug = arguments.pop("verb"), arguments.pop("model"), arguments.pop("debug")
+    _log(verb)
+    if model not in catalogue.load().models:
+        print(f"{verb}: unknown model {model!r}; the catalogue has {', '.join(catalogue.names())}", file=sys.stderr)
+        return BAD_DATA
+    try:
+        result, code = _perform(verb, model, arguments)
+    except Exception as error:  # noqa: BLE001 - the last resort of a process: one line instead of a traceback
+        if debug:
+            traceback.print_exc()
+        words = str(error) if isinstance(error, Failure) else f"{type(error).__name__}: {error} (--debug shows where)"
+        print(f"{verb}: {words}", file=sys.stderr)
+        return FAILED
+    print(json.dumps(result, allow_nan=False), flush=True)
+    return code
+
+
+def _perform(verb: str, model: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    from bentos.contract import BadData
+    from services.pipeline.control import Control
+    from services.pipeline.job import Job
+    from services.pipeline.runs import Runs
+    from services.pipeline.settings import PipelineSettings
+
+    settings = PipelineSettings()
+    opened = closing(Control(settings.control_url, settings.control_token.get_secret_value(), settings.actor))
+    with TemporaryDirectory(prefix="modelyard-") as folder, opened as control:
+        job = Job(model, catalogue.load().models[model], Runs(settings.mlflow_url), control, Path(folder))
+        run = import_module(f"services.pipeline.{verb}").run
+        try:
+            return run(job, **arguments), 0
+        except BadData as bad:
+            job.runs.give_up(str(bad))
+            for problem in bad.problems:
+                print(f"{verb}: {problem}", file=sys.stderr)
+            problems = [{"column": one.column, "rule": one.rule, "rows": one.rows, "count": one.count} for one in bad.problems]
+            return {"error": "bad data", "problems": problems}, BAD_DATA
+        except Exception as error:
+            job.runs.give_up(str(error))
+            raise
+
+
+def _log(verb: str) -> None:
+    logging.basicConfig(level=logging.WARNING, format=f"{verb}: %(message)s", stream=sys.stderr)
+    for ours in ("services", "bentos"):
+        logging.getLogger(ours).setLevel(logging.INFO)
+    # MLflow retries for minutes, tells its maker about each call and prints addresses, unless told otherwise before it is imported.
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}
+    for name, value in {**quiet, "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MPLBACKEND": "Agg"}.items():
+        os.environ.setdefault(name, value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""What ends a step without a traceback."""
+
+
+class Failure(Exception):
+    """One line for whoever reads the log: what happened and what to do. Trying again may help, so the step ends with 1, not with 2."""

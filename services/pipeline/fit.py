@@ -1,0 +1,79 @@
+"""Fitting and scoring with the model's own functions."""
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from joblib import parallel_config  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from bentos import contract
+from bentos.contract import Columns, Examples, Floats, RegressionFeatures
+from bentos.serving.estimators import EstimatorEngine
+from services.pipeline import metrics, split
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What each example of the training part got from an estimator that had not learned from it."""
+
+    prediction: Floats
+    """Probability, or forecast in the answer's units. NaN where every fold learned from the example: the beginning, when folds follow time."""
+    fold: NDArray[np.int64]
+    """-1 where there is no prediction."""
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        return self.fold >= 0
+
+
+def matrix(model: str, examples: Examples) -> Floats:
+    return contract.features(model).matrix(examples.columns)
+
+
+def fitted(model: str, seed: int, rows: Floats, target: Floats) -> Any:
+    """On every core that this process may use; what is fitted predicts single-threaded."""
+    estimator: Any = contract.train(model).estimator(seed)
+    with parallel_config(backend="threading", n_jobs=len(os.sched_getaffinity(0))):
+        return estimator.fit(rows, target)
+
+
+def predictions(model: str, task: str, scores: Floats, columns: Columns) -> Floats:
+    """Scores in the units of the truth."""
+    if task == "classification":
+        return scores
+    answered = cast(RegressionFeatures, contract.features(model)).answer(scores, columns)["prediction"]
+    return np.asarray(answered, dtype=np.float64)
+
+
+def change(values: Floats, baseline: Floats) -> Floats:
+    """From the baseline; as a share of it where that makes sense, so that examples of different size can be shown together."""
+    return values / baseline - 1 if bool((baseline > 0).all()) else values - baseline
+
+
+def cross_validate(model: str, task: str, training: Examples, seed: int) -> OutOfFold:
+    rows = matrix(model, training)
+    found = OutOfFold(np.full(len(training), np.nan), np.full(len(training), -1, dtype=np.int64))
+    for number, (learn, check) in enumerate(split.folds(training, seed)):
+        log.info("fold %d of %d: learning from %d examples", number + 1, split.FOLDS, len(learn))
+        estimator = fitted(model, seed, rows[learn], training.target[learn])
+        part = training.take(check)
+        found.prediction[check] = predictions(model, task, EstimatorEngine(estimator).scores(rows[check]), part.columns)
+        found.fold[check] = number
+    return found
+
+
+def summary(task: str, training: Examples, found: OutOfFold) -> dict[str, Any]:
+    """Each metric over the folds: {name: {mean, std, folds}}."""
+    folds = []
+    for number in range(split.FOLDS):
+        members = found.fold == number
+        part = training.take(members)
+        folds.append(metrics.values(task, part.truth, found.prediction[members], part.baseline, part.groups))
+    columns = {name: [fold[name] for fold in folds] for name in folds[0]}
+    known = {name: [value for value in values if value is not None] for name, values in columns.items()}
+    return {name: {"mean": float(np.mean(values)), "std": float(np.std(values)), "folds": columns[name]} for name, values in known.items() if values}

@@ -1,0 +1,228 @@
+"""Workflow runs as processes, with a pipeline that does what each test needs."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psutil
+import psycopg
+import pytest
+
+from tests.integration.control_server import FAKE_PIPELINE, control, step_pids, until
+
+VERBS = ["ingest", "validate", "train", "evaluate", "register", "promote"]
+
+
+class Pipeline:
+    """Control with the fake pipeline, and what the steps were called with."""
+
+    def __init__(self, database_url: str, folder: Path) -> None:
+        self.database_url = database_url
+        self.folder = folder
+        self.calls_file = folder / "calls"
+
+    def control(self, **modes: str) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+        environment = {f"FAKE_{verb.upper()}": mode for verb, mode in modes.items()} | {"FAKE_CALLS": str(self.calls_file), "MLFLOW_TRACKING_URI": "http://m"}
+        return control(self.database_url, self.folder / "logs", pipeline=FAKE_PIPELINE, environment=environment)
+
+    def calls(self) -> list[list[str]]:
+        return [json.loads(line) for line in self.calls_file.read_text().splitlines()]
+
+    @asynccontextmanager
+    async def hanging(self, mode: str = "hangs", verb: str = "train") -> AsyncIterator[tuple[httpx.AsyncClient, dict[str, Any], list[int]]]:
+        """A run that hangs in a step, and the ids of the step's two processes."""
+        async with self.control(**{verb: mode}) as client:
+            run = (await submit(client)).json()
+            yield client, run, await step_pids(self.calls_file)
+
+
+@pytest.fixture
+def pipeline(database_url: str, tmp_path: Path) -> Pipeline:
+    return Pipeline(database_url, tmp_path)
+
+
+async def submit(client: httpx.AsyncClient, model: str = "attrition", **parameters: Any) -> httpx.Response:
+    return await client.post("/workflows", json={"kind": "train", "model": model, "parameters": parameters, "reason": "--force", "actor": "ada"})
+
+
+async def ended(client: httpx.AsyncClient, run: dict[str, Any]) -> dict[str, Any]:
+    await until(partial(has_status, client, run, "succeeded", "failed", "stopped"), 20)
+    found: dict[str, Any] = (await client.get(f"/workflows/{run['id']}")).json()
+    return found
+
+
+async def has_status(client: httpx.AsyncClient, run: dict[str, Any], *statuses: str) -> bool:
+    return (await client.get(f"/workflows/{run['id']}")).json()["status"] in statuses
+
+
+def alive(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+
+
+async def test_the_steps_run_in_order_and_hand_on_their_ids(pipeline: Pipeline) -> None:
+    async with pipeline.control() as client:
+        answer = await submit(client, rows=600, seed=3, drift=0.5)
+        assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+        run = await ended(client, answer.json())
+        log = (await client.get(f"/workflows/{run['id']}/logs")).text
+    assert (run["status"], run["error"], [step["status"] for step in run["steps"]]) == ("succeeded", None, ["succeeded"] * 6)
+    assert pipeline.calls() == [
+        ["ingest", "--model=attrition", "--rows=600", "--seed=3", "--drift=0.5"],
+        ["validate", "--model=attrition", "--run-id=run-1"],
+        ["train", "--model=attrition", "--run-id=run-1", "--seed=3"],
+        ["evaluate", "--model=attrition", "--run-id=run-1"],
+        ["register", "--model=attrition", "--run-id=run-1"],
+        ["promote", "--model=attrition", "--version=7", "--reason=--force"],
+    ]
+    assert run["result"] == {"promoted": True, "verdict": {"passed": True, "rules": []}, "run_id": "run-1", "version": "7"}
+    assert [step["name"] for step in run["steps"]] == VERBS
+    assert run["steps"][0]["result"]["rows"] == 600
+    assert run["created_at"] <= run["started_at"] <= run["steps"][0]["started_at"] <= run["steps"][-1]["finished_at"] <= run["finished_at"]
+    for verb in VERBS:
+        assert f"{verb}: progress for ada" in log
+        assert f"{verb} ended with 0" in log
+
+
+async def test_a_version_that_the_gate_refuses_is_no_failure(pipeline: Pipeline) -> None:
+    async with pipeline.control(promote="refused") as client:
+        run = await ended(client, (await submit(client)).json())
+    assert (run["status"], run["result"]["promoted"], run["result"]["version"]) == ("succeeded", False, "7")
+
+
+async def test_bad_data_ends_the_run_with_its_problems_in_words(pipeline: Pipeline) -> None:
+    async with pipeline.control(validate="bad data") as client:
+        run = await ended(client, (await submit(client)).json())
+    assert run["status"] == "failed"
+    assert run["error"] == "validate found bad data: age: must be 18 to 70 in 5 rows (3, 9, …); left: is missing"
+    assert [step["status"] for step in run["steps"]] == ["succeeded", "failed", "pending", "pending", "pending", "pending"]
+    assert (run["steps"][1]["exit_code"], run["result"]) == (2, {"run_id": "run-1"})
+    assert [call[0] for call in pipeline.calls()] == ["ingest", "validate"], "bad data does not heal: not tried again"
+
+
+async def test_another_failure_is_tried_once_more(pipeline: Pipeline) -> None:
+    async with pipeline.control(train="fails once", evaluate="fails") as client:
+        run = await ended(client, (await submit(client)).json())
+    assert [call[0] for call in pipeline.calls()] == ["ingest", "validate", "train", "train", "evaluate", "evaluate"]
+    assert (run["status"], run["error"]) == ("failed", "evaluate ended with exit code 1: evaluate: MLflow is away")
+    assert [step["status"] for step in run["steps"]][:4] == ["succeeded", "succeeded", "succeeded", "failed"]
+
+
+async def test_a_step_without_a_result_fails_the_run(pipeline: Pipeline) -> None:
+    async with pipeline.control(ingest="silent") as client:
+        run = await ended(client, (await submit(client)).json())
+    assert (run["status"], run["error"]) == ("failed", "ingest did not end with a JSON result: ''")
+
+
+async def test_stopping_leaves_no_process(pipeline: Pipeline) -> None:
+    async with pipeline.hanging() as (client, run, pids):
+        stopped = (await client.post(f"/workflows/{run['id']}/stop")).json()
+        assert (stopped["status"], stopped["error"]) == ("stopped", "stopped on request")
+        assert [step["status"] for step in stopped["steps"]] == ["succeeded", "succeeded", "stopped", "pending", "pending", "pending"]
+        assert not alive(pids)
+        again = await client.post(f"/workflows/{run['id']}/stop")
+        assert (again.status_code, again.json()["detail"]) == (409, "The run has ended already: stopped.")
+
+
+async def test_who_does_not_listen_is_killed(pipeline: Pipeline) -> None:
+    async with pipeline.hanging("deaf") as (client, run, pids):
+        assert (await client.post(f"/workflows/{run['id']}/stop")).json()["status"] == "stopped"
+        assert not alive(pids)
+
+
+async def test_two_at_once_and_one_of_a_model(pipeline: Pipeline) -> None:
+    async with pipeline.hanging(verb="ingest") as (client, first, _):
+        same = (await submit(client)).json()
+        second = (await submit(client, "credit_scoring")).json()
+        third = (await submit(client, "crypto_price")).json()
+        await until(partial(has_status, client, second, "running"))
+        await asyncio.sleep(0.3)
+        queued = (await client.get("/workflows", params={"status": "queued"})).json()["workflows"]
+        assert [one["id"] for one in queued] == [third["id"], same["id"]]
+        withdrawn = (await client.post(f"/workflows/{same['id']}/stop")).json()
+        assert (withdrawn["status"], withdrawn["error"]) == ("stopped", "stopped before it began")
+        await client.post(f"/workflows/{first['id']}/stop")
+        await until(partial(has_status, client, third, "running"))
+        listed = (await client.get("/workflows", params={"model": "attrition", "limit": 1})).json()["workflows"]
+        assert [one["id"] for one in listed] == [same["id"]]
+
+
+async def test_the_end_of_control_ends_its_runs(pipeline: Pipeline) -> None:
+    async with pipeline.hanging() as (_, run, pids):
+        pass
+    assert not alive(pids)
+    async with pipeline.control() as client:
+        found = (await client.get(f"/workflows/{run['id']}")).json()
+    assert (found["status"], found["error"], found["steps"][2]["status"]) == ("failed", "control was restarted", "stopped")
+
+
+async def test_a_restart_fails_what_ran_and_begins_what_was_queued(pipeline: Pipeline) -> None:
+    insert = (
+        "INSERT INTO workflow_runs (id, kind, model, parameters, reason, actor, status, steps, started_at) "
+        "VALUES (%s, 'train', 'attrition', '{}', 'r', 'a', %s, %s, now())"
+    )
+    steps = json.dumps([{"name": "ingest", "status": "succeeded"}, {"name": "validate", "status": "running"}, {"name": "train", "status": "pending"}])
+    ran, queued = uuid4(), uuid4()
+    async with await psycopg.AsyncConnection.connect(pipeline.database_url) as connection:
+        await connection.execute(insert, (ran, "running", steps))
+        await connection.execute(insert, (queued, "queued", "[]"))
+    async with pipeline.control() as client:
+        assert (await ended(client, {"id": queued}))["status"] == "succeeded"
+        found = (await client.get(f"/workflows/{ran}")).json()
+    assert (found["status"], found["error"]) == ("failed", "control was restarted")
+    assert [(step["name"], step["status"]) for step in found["steps"]] == [("ingest", "succeeded"), ("validate", "failed"), ("train", "pending")]
+    assert found["finished_at"] is not None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"source": "live"}, "parameters.source"),
+        ({"rows": 499}, "parameters.rows"),
+        ({"rows": 1_000_001}, "parameters.rows"),
+        ({"rows": 600.5}, "parameters.rows"),
+        ({"seed": "7"}, "parameters.seed"),
+        ({"seed": -1}, "parameters.seed"),
+        ({"drift": 5.1}, "parameters.drift"),
+        ({"drift": -0.1}, "parameters.drift"),
+        ({"source": "files"}, "parameters.data_dir"),
+        ({"source": "files", "data_dir": "data"}, "parameters.data_dir"),
+        ({"source": "files", "data_dir": "/no/such/folder"}, "parameters.data_dir"),
+        ({"data_dir": "/tmp"}, "parameters.data_dir"),  # noqa: S108 - the catalogue says synthetic
+        ({"epochs": 3}, "parameters.epochs"),
+    ],
+)
+async def test_bad_parameters_are_named(pipeline: Pipeline, parameters: dict[str, Any], field: str) -> None:
+    async with pipeline.control() as client:
+        answer = await submit(client, **parameters)
+        assert answer.status_code == 422
+        assert [error["field"] for error in answer.json()["errors"]] == [field]
+        assert (await client.get("/workflows")).json() == {"workflows": []}
+
+
+async def test_unknown_things_are_not_found(pipeline: Pipeline) -> None:
+    async with pipeline.control() as client:
+        for answer in (
+            await submit(client, "nothing"),
+            await client.get("/workflows", params={"model": "nothing"}),
+            await client.get(f"/workflows/{uuid4()}"),
+            await client.get(f"/workflows/{uuid4()}/logs"),
+            await client.post(f"/workflows/{uuid4()}/stop"),
+        ):
+            assert answer.status_code == 404
+        assert (await client.get("/workflows/../../etc/passwd")).status_code == 404
+        assert (await client.get("/workflows/x")).status_code == 422
+        assert (await client.get("/workflows", params={"status": "x"})).status_code == 422
+
+
+async def test_files_are_handed_on(pipeline: Pipeline) -> None:
+    async with pipeline.control() as client:
+        await ended(client, (await submit(client, source="files", data_dir=str(pipeline.folder))).json())
+    assert pipeline.calls()[0] == ["ingest", "--model=attrition", "--source=files", f"--data-dir={pipeline.folder}"]
+    assert os.environ.get("FAKE_CALLS") is None

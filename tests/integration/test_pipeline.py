@@ -1,0 +1,165 @@
+"""All verbs as processes against a real MLflow and a real control."""
+
+import asyncio
+import io
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from mlflow import MlflowClient
+
+from bentos import contract
+from bentos.serving import artifact
+from services.pipeline.__main__ import main
+from tests.integration.control_server import TOKEN, control
+
+MODEL = "attrition"
+
+
+class Platform:
+    def __init__(self, mlflow_url: str, client: httpx.AsyncClient) -> None:
+        self.mlflow = MlflowClient(mlflow_url)
+        self.control = client
+        self.addresses = {"MLFLOW_TRACKING_URI": mlflow_url, "PIPELINE_CONTROL_URL": str(client.base_url), "PIPELINE_CONTROL_TOKEN": TOKEN}
+
+    async def step(self, verb: str, *arguments: object, code: int = 0, model: str = MODEL) -> dict[str, Any]:
+        """The JSON of the last line; `words` is what it said meanwhile."""
+        command = [sys.executable, "-m", "services.pipeline", verb, "--model", model, *map(str, arguments)]
+        process = await asyncio.create_subprocess_exec(
+            *command, env=os.environ | self.addresses, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        out, words = await process.communicate()
+        assert process.returncode == code, words.decode()
+        assert "Traceback" not in words.decode()
+        result: dict[str, Any] = json.loads(out.decode().splitlines()[-1]) if out else {}
+        return result | {"words": words.decode()}
+
+    async def here(self, verb: str, *arguments: object, model: str = MODEL) -> dict[str, Any]:
+        """As `step`, without the seconds that a process needs to start."""
+        out = io.StringIO()
+        with redirect_stdout(out):
+            code = await asyncio.to_thread(main, [verb, "--model", model, *map(str, arguments)])
+        assert code == 0
+        return dict(json.loads(out.getvalue()))
+
+    async def registered(self, *arguments: object, model: str = MODEL) -> tuple[str, dict[str, Any]]:
+        """(run id, result of `register`)"""
+        run_id = (await self.here("ingest", *arguments, model=model))["run_id"]
+        for verb in ("validate", "train", "evaluate"):
+            await self.here(verb, "--run-id", run_id, model=model)
+        return run_id, await self.here("register", "--run-id", run_id, model=model)
+
+
+@pytest.fixture
+async def platform(database_url: str, mlflow_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Platform]:
+    async with control(database_url, tmp_path) as client:
+        found = Platform(mlflow_url, client)
+        for name, value in found.addresses.items():
+            monkeypatch.setenv(name, value)
+        yield found
+
+
+async def test_from_data_to_champion_and_what_is_kept(platform: Platform, tmp_path: Path) -> None:
+    run_id = (await platform.step("ingest", "--rows", 1500, "--seed", 11))["run_id"]
+    for verb in ("validate", "train", "evaluate"):
+        await platform.step(verb, "--run-id", run_id)
+    registered = await platform.step("register", "--run-id", run_id)
+    version = registered["version"]
+
+    stored = (await platform.control.get(f"/models/{MODEL}/versions/{version}")).json()
+    assert stored["metrics"]["holdout"]["metrics"]["roc_auc"]["low"] > 0.6
+    assert stored["metrics"]["cv"]["roc_auc"]["mean"] > 0.6
+    assert stored["metrics"]["threshold"] == stored["policy"]["threshold"]
+    assert stored["engine"] == registered["engine"]
+
+    run = platform.mlflow.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["source"] == "synthetic"
+    assert run.data.tags["data_hash"] == stored["data_hash"]
+    assert run.data.params["seed"]
+    assert run.data.metrics["holdout_roc_auc"] == pytest.approx(stored["metrics"]["holdout"]["metrics"]["roc_auc"]["value"])
+    kept = {entry.path for folder in ("", "plots", "evaluation") for entry in platform.mlflow.list_artifacts(run_id, folder)}
+    pictures = {f"plots/{name}.png" for name in ("roc", "precision_recall", "calibration", "cost", "importance")}
+    assert pictures | {"evaluation/metrics.json", "environment.txt", "model"} <= kept
+    assert platform.mlflow.get_model_version(MODEL, version).tags["sha256"] == registered["sha256"]
+
+    loaded = artifact.read(Path(platform.mlflow.download_artifacts(run_id, "model", str(tmp_path))), MODEL, registered["sha256"])
+    for row in loaded.golden_rows:
+        contract.schema(MODEL).Input.model_validate(row)
+    reference = json.loads((loaded.folder / artifact.REFERENCE).read_text())
+    assert set(reference["columns"]) == set(loaded.contract["inputs"])
+
+    again = await platform.step("register", "--run-id", run_id)
+    assert again["version"] == version
+    assert "already" in again["words"]
+
+    promoted = await platform.step("promote", "--version", version, "--reason", "first")
+    assert promoted["promoted"]
+    assert {rule["rule"]: rule["words"] for rule in promoted["verdict"]["rules"]}["improvement"] == "no champion yet"
+    serving = (await platform.control.get(f"/serving/{MODEL}")).json()
+    assert serving["champion"] == {"version": version, "artifact": f"{run.info.experiment_id}/{run_id}/artifacts/model", "sha256": registered["sha256"]}
+    assert serving["policy"]["threshold"] == stored["policy"]["threshold"]
+    ledger = (await platform.control.get(f"/models/{MODEL}/ledger")).json()["entries"]
+    assert [(entry["actor"], entry["reason"], entry["verdict"]["passed"]) for entry in ledger] == [("pipeline", "first", True)]
+    assert (await platform.step("promote", "--version", version))["promoted"]
+
+
+async def test_a_worse_version_is_refused_with_its_verdict_kept_until_forced(platform: Platform) -> None:
+    """The second version has learned from few rows, and is compared on rows of its own data."""
+    _, good = await platform.registered("--rows", 3000, "--seed", 11)
+    await platform.here("promote", "--version", good["version"])
+    _, bad = await platform.registered("--rows", 400, "--seed", 3)
+    refused = await platform.here("promote", "--version", bad["version"])
+    assert not refused["promoted"]
+    failed = {rule["rule"]: rule["words"] for rule in refused["verdict"]["rules"] if not rule["passed"]}
+    assert f"worse than version {good['version']} by 0." in failed["improvement"]
+    stored = (await platform.control.get(f"/models/{MODEL}/versions/{bad['version']}")).json()
+    assert stored["verdict"] == refused["verdict"]
+    assert (await platform.control.get(f"/serving/{MODEL}")).json()["champion"]["version"] == good["version"]
+    assert platform.mlflow.get_model_version(MODEL, bad["version"]).tags["gate"] == "failed"
+
+    assert (await platform.here("promote", "--version", bad["version"], "--force"))["promoted"]
+    assert (await platform.control.get(f"/serving/{MODEL}")).json()["champion"]["version"] == bad["version"]
+
+
+async def test_bad_data_ends_with_2_and_every_problem_in_words(platform: Platform, shared_data: Path, tmp_path: Path) -> None:
+    lines = (shared_data / "attrition" / "ibm_hr_attrition.csv").read_text(encoding="utf-8").splitlines()
+    header = lines[0].split(",")
+
+    def with_value(line: str, column: str, value: str) -> str:
+        cells = line.split(",")
+        cells[header.index(column)] = value
+        return ",".join(cells)
+
+    lines[4] = with_value(lines[4], "Age", "7")
+    lines[5] = with_value(lines[5], "YearsInCurrentRole", "55")
+    broken = tmp_path / "employees.csv"
+    broken.write_text("\n".join([*lines, *lines[100:300]]), encoding="utf-8")
+    ingested = await platform.here("ingest", "--data-dir", broken)
+    assert ingested["source"] == "files"
+    refused = await platform.step("validate", "--run-id", ingested["run_id"], code=2)
+    problems = {(problem["column"], tuple(problem["rows"][:1])) for problem in refused["problems"]}
+    assert problems >= {("age", (5,)), ("years_in_current_role", (6,)), ("rows", (1178,))}
+    assert "validate: age: must be greater than or equal to 16, found 7 in 1 rows (5)" in refused["words"].splitlines()
+    assert platform.mlflow.get_run(ingested["run_id"]).info.status == "FAILED"
+
+
+async def test_a_step_without_the_one_before_says_so(platform: Platform) -> None:
+    run_id = (await platform.here("ingest", "--rows", 300))["run_id"]
+    failed = await platform.step("evaluate", "--run-id", run_id, code=1)
+    assert "has every step before this one succeeded?" in failed["words"]
+
+
+async def test_candles_become_windows_that_a_runner_accepts(platform: Platform, tmp_path: Path) -> None:
+    run_id, registered = await platform.registered("--rows", 3000, model="crypto_price")
+    loaded = artifact.read(Path(platform.mlflow.download_artifacts(run_id, "model", str(tmp_path))), "crypto_price", registered["sha256"])
+    assert len(loaded.golden_rows) >= 20
+    stored = (await platform.control.get(f"/models/crypto_price/versions/{registered['version']}")).json()
+    assert stored["policy"] is None
+    assert set(stored["metrics"]["holdout"]["metrics"]) == {"rmse", "mae", "mse", "r2", "rmse_ratio", "direction"}

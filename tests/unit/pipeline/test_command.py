@@ -1,0 +1,60 @@
+"""The command line's promises, kept by real processes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bentos import catalogue
+from services.pipeline.arguments import VERBS
+
+MODEL = catalogue.names()[0]
+
+
+def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "PIPELINE_CONTROL_URL": "http://127.0.0.1:9"}
+    return subprocess.run([sys.executable, "-m", "services.pipeline", *arguments], capture_output=True, text=True, env=environment, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("verb", [[], *([verb] for verb in VERBS)])
+def test_help(verb: list[str]) -> None:
+    shown = command(*verb, "--help")
+    assert shown.returncode == 0
+    assert "usage" in shown.stdout
+
+
+def test_an_unknown_model_is_answered_with_the_known_ones() -> None:
+    refused = command("ingest", "--model", "nope")
+    assert refused.returncode == 2
+    assert refused.stderr == f"ingest: unknown model 'nope'; the catalogue has {', '.join(catalogue.names())}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--source", "files"], "--data-dir: is needed"), (["--data-dir", "/nowhere"], "there is no folder /nowhere"), (["--rows", "3"], "must be at least 200")],
+)
+def test_arguments_that_name_no_data_end_with_2(arguments: list[str], words: str) -> None:
+    refused = command("ingest", "--model", MODEL, *arguments)
+    assert refused.returncode == 2
+    assert words in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_bad_data_is_the_result_in_json_too() -> None:
+    refused = command("ingest", "--model", MODEL, "--data-dir", "/nowhere")
+    expected = {"column": "--data-dir", "rule": "there is no folder /nowhere", "rows": [], "count": 1}
+    assert json.loads(refused.stdout.splitlines()[-1]) == {"error": "bad data", "problems": [expected]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"), [(["validate", "--run-id", "x"], "MLflow"), (["promote", "--version", "1"], "control")], ids=["MLflow", "control"]
+)
+def test_who_does_not_answer_is_named_in_one_line(arguments: list[str], name: str) -> None:
+    failed = command(*arguments, "--model", MODEL)
+    assert failed.returncode == 1
+    assert failed.stdout == ""
+    assert failed.stderr.count("\n") == 1
+    assert f"{name} does not answer at http://127.0.0.1:9" in failed.stderr
+    assert "Traceback" in command(*arguments, "--model", MODEL, "--debug").stderr
