@@ -54,7 +54,7 @@ def _words(message: str, value: Any) -> str:
 
 def _rows(frame: pd.DataFrame, fields: Mapping[str, Kind]) -> list[dict[str, Any]]:
     """As JSON would carry them: missing values as None, whole numbers of an integer field as int, 0 and 1 of a boolean as bool."""
-    columns = [_plain(frame[name], fields[name]) for name in frame]
+    columns = [_plain(frame[name], fields[str(name)]) for name in frame]
     return [dict(zip(frame.columns, values, strict=True)) for values in zip(*columns, strict=True)]
 
 

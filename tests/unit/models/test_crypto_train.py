@@ -71,7 +71,7 @@ def test_examples_are_in_the_order_of_time_and_valid_requests() -> None:
 
 def test_old_candles_are_left_out() -> None:
     frame = candles(5 * 365, 86_400, interval=1440)
-    assert train.examples(frame).learn.sum() == int(train.YEARS * 365.25) - LOOKBACK + 1
+    assert train.examples(frame).learn.sum() == int(train.YEARS * 365.25) + 1
 
 
 def test_problems_name_series_rule_and_lines() -> None:
