@@ -1,0 +1,69 @@
+# The whole platform on this machine. `make` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+
+# The first Python that fits; the environment is made from it.
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
+	"$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo "$$name"; break; }; done)
+
+export UV_PYTHON_DOWNLOADS := never
+export UV_COMPILE_BYTECODE := 1
+# Trust what this machine trusts: a company's proxy, for instance.
+export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),true,false)
+# The environment is always the project's own, whichever the caller's shell is in.
+unexport VIRTUAL_ENV
+
+BIN := .venv/bin
+# Once the development tools are there, every sync keeps them.
+DEV := $(if $(wildcard .venv/.synced-dev),--group dev)
+
+define sync
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found (Debian: apt install python3)" >&2; exit 1; }
+	@uv="$$($(PYTHON) -I services/local/bootstrap_uv.py)" && \
+		"$$uv" sync --locked --quiet --python "$(PYTHON)" $(1)
+	@touch $@
+endef
+
+.venv/.synced: uv.lock pyproject.toml
+	@echo "installing packages"
+	$(call sync,$(DEV))
+
+.venv/.synced-dev: uv.lock pyproject.toml
+	@echo "installing packages and development tools"
+	$(call sync,--group dev)
+	@touch .venv/.synced
+
+.PHONY: help up down status logs test lint format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+up: .venv/.synced ## start everything, train what was never trained, say how to use it
+	@$(BIN)/modelyard up
+
+down: .venv/.synced ## stop everything
+	@$(BIN)/modelyard down
+
+status: .venv/.synced ## show the processes
+	@$(BIN)/modelyard status
+
+logs: .venv/.synced ## show what the processes write, as it comes
+	@$(BIN)/modelyard logs --follow
+
+test: lint ## check the code, then run every test
+	@$(BIN)/pytest
+
+lint: .venv/.synced-dev ## check style, types and boundaries
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/.synced-dev ## put the code into its form
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format .
+
+clean: ## stop everything and delete all that was installed or stored, data included
+	@if [ -x $(BIN)/modelyard ]; then $(BIN)/modelyard down --erase; fi
+	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,103 @@
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from bentos import catalogue
+from bentos.schemas import schema
+from services.commands import access
+from services.commands.output import console, say
+from services.local import launch
+from services.local.api import Api
+from services.local.board import Board
+from services.local.failure import Failure
+from services.local.lock import is_running
+from services.local.paths import ROOT, home
+from services.local.state import ADMINISTRATOR
+from services.local.steps import environment, start, training
+
+
+def up() -> None:
+    """Start the whole platform, train what has never been trained, and say how to use it."""
+    where = home()
+    try:
+        with Board() as board:
+            _check_environment(board)
+            supervisor = None if is_running(where) else launch.start(where)
+            try:
+                start.follow(where, board, supervisor)
+            except Failure:
+                if supervisor is not None:
+                    launch.stop(where)
+                raise
+            training.first_training(access.control(), board, ADMINISTRATOR)
+            start.runners_ready(where, board)
+            curl = _curl(board)
+            seconds = board.seconds
+    except KeyboardInterrupt:
+        raise Failure("interrupted; what has been started goes on", "`modelyard up` looks again, `modelyard down` stops it", code=130) from None
+    _panel(curl, seconds)
+
+
+def _check_environment(board: Board) -> None:
+    board.show("environment", "working")
+    found = environment.checks(home())
+    problems = [check for check in found if check.level == "problem"]
+    if problems:
+        board.show("environment", "failed", problems[0].found)
+        raise Failure(f"{problems[0].name}: {problems[0].found}", problems[0].advice, [f"{one.name}: {one.found}" for one in problems[1:]])
+    board.show("environment", "done", "; ".join(f"{check.name} {check.found}" for check in found if check.name != "folder"))
+
+
+def smallest_example() -> tuple[str, dict[str, Any]]:
+    """The model whose example is quickest to read."""
+    examples: dict[str, dict[str, Any]] = {name: schema(name).EXAMPLE for name in catalogue.names()}
+    model = min(examples, key=lambda name: len(json.dumps(examples[name])))
+    return model, examples[model]
+
+
+def _curl(board: Board) -> str:
+    """A command that works when pasted: it has just been tried."""
+    board.show("first prediction", "working")
+    model, example = smallest_example()
+    url = access.running()["services"]["gateway"]["url"]
+    token = access.token()
+    answer = Api("the gateway", url, token).post(f"/predict/{model}", example)
+    board.show("first prediction", "done", f"{model} version {answer['model_version']} answered {answer['prediction']}")
+    headers = (f"Authorization: Bearer {token}", "Content-Type: application/json")
+    parts = ["curl", "-s", f"{url}/predict/{model}", *(part for header in headers for part in ("-H", header)), "-d", json.dumps(example)]
+    return shlex.join(parts)
+
+
+def program() -> str:
+    """`modelyard` as this person can type it here."""
+    script = Path(sys.executable).parent / "modelyard"
+    if str(script.parent) in os.environ.get("PATH", "").split(os.pathsep):
+        return "modelyard"
+    try:
+        return shlex.quote(str(script.relative_to(Path.cwd())))
+    except ValueError:
+        return shlex.quote(str(script))
+
+
+def _panel(curl: str, seconds: float) -> None:
+    view = access.running()
+    urls = {name: one["url"] for name, one in view["services"].items() if name in ("gateway", "mlflow", "control")}
+    command = program()
+    console.rule("Modelyard is up", align="left")
+    lines = {
+        "API": f"{urls['gateway']}    documentation {urls['gateway']}/docs",
+        "MLflow": urls["mlflow"],
+        "control": f"{urls['control']}    (private)",
+        "database": view["database_url"],
+        "log-in": f"{ADMINISTRATOR}  {view['password']}",
+        "logs": str(home().logs),
+    }
+    for name, text in lines.items():
+        say(f"  {name:<10}{text}")
+    say("\nA first prediction, with a token that lives for some minutes (`modelyard token` gives another):\n".replace("modelyard token", f"{command} token"))
+    say(curl)
+    say(f"\nNext:  {command} status | models | predict MODEL | ledger MODEL | down        (in {ROOT})")
+    say(f"Ready after {seconds:.1f} s.")
