@@ -27,6 +27,8 @@ _SECRET = re.compile(r"password|token|secret")
 _BY_STATUS = {kind.status: kind for kind in (errors.BadRequest, errors.NotFound, errors.MethodNotAllowed, errors.TooLarge, errors.UnsupportedMedia)}
 SHOWN_VALUE = 200
 """Characters of an offending value that an error repeats."""
+SHOWN_ERRORS = 1000
+"""Field errors that an answer lists; a large batch of a wrong form would have more than anybody reads."""
 
 
 def problem_response(problem: errors.Problem, request_id: str) -> Response:
@@ -95,8 +97,13 @@ def invalid(error: ValidationError) -> errors.Problem:
     found = error.errors(include_url=False, include_context=False)
     if found[0]["type"] == "json_invalid":
         return errors.BadRequest(f"The body is not JSON: {found[0]['msg'].removeprefix('Invalid JSON: ')}.")
-    listed = field_errors(found)
-    return errors.Invalid(f"{len(listed)} field error{'s' if len(listed) > 1 else ''}: see `errors`.", errors=listed)
+    return _all_at_once(found)
+
+
+def _all_at_once(found: Sequence[Any], skip: int = 0) -> errors.Invalid:
+    listed = field_errors(found[:SHOWN_ERRORS], skip)
+    shown = "" if len(listed) == len(found) else f", of which {len(listed)} are listed"
+    return errors.Invalid(f"{len(found)} field error{'s' if len(found) > 1 else ''}{shown}: see `errors`.", errors=listed)
 
 
 class RequestIds:
@@ -138,9 +145,7 @@ def install(app: "FastAPI") -> None:
         found = error.errors()
         if any(part["type"] == "json_invalid" for part in found):
             return problem_response(errors.BadRequest("The body is not JSON."), _request_id(request))
-        listed = field_errors(found, skip=1)
-        problem = errors.Invalid(f"{len(listed)} field error{'s' if len(listed) > 1 else ''}: see `errors`.", errors=listed)
-        return problem_response(problem, _request_id(request))
+        return problem_response(_all_at_once(found, skip=1), _request_id(request))
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

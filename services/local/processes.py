@@ -152,6 +152,7 @@ def _gateway(s: Settings, runners: list[Process]) -> Process:
             "GATEWAY_CONTROL_TOKEN": s.control_token,
             "GATEWAY_RUNNERS": json.dumps({runner.environment["RUNNER_MODEL"]: runner.url for runner in runners}),
             "GATEWAY_JWT_SECRET": s.jwt_secret,
+            "GATEWAY_ACCESS_MINUTES": "60",
             "GATEWAY_RATE_LIMIT": "1000000/minute",  # one person's own machine
             "GATEWAY_BOOTSTRAP_USERNAME": ADMINISTRATOR,
             "GATEWAY_BOOTSTRAP_PASSWORD": s.administrator_password,

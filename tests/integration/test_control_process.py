@@ -85,7 +85,7 @@ async def test_it_starts_without_the_database_and_goes_on_when_it_is_there(postg
     with psycopg.connect(f"{postgres_url}/postgres", autocommit=True) as admin:
         async with started(["-m", "services.control"], variables, tmp_path) as (_, client):
             away = await client.get("/readyz")
-            assert (away.status_code, away.json()["detail"]) == (503, "The database does not answer at the moment.")
+            assert (away.status_code, away.json()["detail"]) == (503, "The database does not answer; try again.")
             assert away.headers["retry-after"]
             admin.execute(f'CREATE DATABASE {name} TEMPLATE "{template}"')
             await until_answered(client, "/readyz", 10)
