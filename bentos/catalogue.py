@@ -72,7 +72,7 @@ class GateRules(Section):
 
 class Training(Section):
     source: Literal["synthetic", "files"]
-    rows: int = Field(ge=500)
+    rows: int = Field(ge=100)
     """Rows of the synthetic source."""
     seed: int
 

@@ -17,7 +17,7 @@ class Verb:
 def _ingest(parser: Parser) -> None:
     parser.add_argument("--source", choices=["synthetic", "files"], help="where the rows come from (default: the catalogue's)")
     parser.add_argument("--data-dir", type=Path, help="with --source files: the folder with the published CSV files, or one file")
-    parser.add_argument("--rows", type=_at_least(200), help="with --source synthetic: how many (default: the catalogue's)")
+    parser.add_argument("--rows", type=_at_least(100), help="with --source synthetic: how many (default: the catalogue's)")
     parser.add_argument("--seed", type=_at_least(0), help="with --source synthetic: the same seed gives the same rows (default: the catalogue's)")
     parser.add_argument("--drift", type=float, default=0.0, help="with --source synthetic: 0 is the documented relation, 1 a clearly different population")
 

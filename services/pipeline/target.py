@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bentos.contract import Floats, Problem
 from services.pipeline import metrics
 
-FEWEST_OF_A_CLASS = 50
+FEWEST_OF_A_CLASS = 20
 TELLTALE_AUC = 0.995
 TELLTALE_CORRELATION = 0.999
 SHOWN = 20

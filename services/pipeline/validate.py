@@ -12,9 +12,9 @@ from services.pipeline.job import Job
 
 log = logging.getLogger(__name__)
 
-FEWEST = 200
-MOST_REPEATED = 0.05
-"""Published sets repeat a few rows by chance or by rounding; more of them means that something was appended twice."""
+FEWEST = 100
+MOST_REPEATED = 0.4
+"""Rows of few coarse columns repeat each other honestly; a file that was appended to itself repeats half of them."""
 SHOWN = 20
 
 

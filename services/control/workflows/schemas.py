@@ -16,7 +16,7 @@ class TrainParameters(Payload):
     source: Literal["synthetic", "files"] | None = None
     data_dir: Text | None = None
     """With source `files`: an absolute path where the steps run."""
-    rows: Annotated[int, Field(ge=500, le=1_000_000)] | None = None
+    rows: Annotated[int, Field(ge=100, le=1_000_000)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     drift: Annotated[float, Field(ge=0, le=5)] | None = None
 

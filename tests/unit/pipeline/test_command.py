@@ -33,7 +33,7 @@ def test_an_unknown_model_is_answered_with_the_known_ones() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--source", "files"], "--data-dir: is needed"), (["--data-dir", "/nowhere"], "there is no folder /nowhere"), (["--rows", "3"], "must be at least 200")],
+    [(["--source", "files"], "--data-dir: is needed"), (["--data-dir", "/nowhere"], "there is no folder /nowhere"), (["--rows", "3"], "must be at least 100")],
 )
 def test_arguments_that_name_no_data_end_with_2(arguments: list[str], words: str) -> None:
     refused = command("ingest", "--model", MODEL, *arguments)

@@ -29,7 +29,7 @@ def test_a_target_that_is_not_there_unknown_or_not_two_classes() -> None:
     assert str(unknown) == "left: must not be empty in 1 rows (3)"
     assert "must be 0 or 1" in str(strange)
     rows["left"] = 0
-    assert [problem.rule for problem in target.problems(rows, "left", "classification")] == ["at least 50 rows must be 1, 0 are"]
+    assert [problem.rule for problem in target.problems(rows, "left", "classification")] == ["at least 20 rows must be 1, 0 are"]
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
