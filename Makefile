@@ -52,7 +52,8 @@ logs: .venv/.synced ## show what the processes write, as it comes
 	@$(BIN)/modelyard logs --follow
 
 test: lint ## check the code, then run every test
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/e2e
+	@$(BIN)/pytest tests/e2e
 
 lint: .venv/.synced-dev ## check style, types and boundaries
 	@$(BIN)/ruff check .

@@ -90,8 +90,10 @@ class Problem:
     count: int = 1
 
     def __str__(self) -> str:
-        where = f" in {self.count} rows ({', '.join(map(str, self.rows))}{', …' if self.count > len(self.rows) else ''})" if self.rows else ""
-        return f"{self.column}: {self.rule}{where}"
+        if not self.rows:
+            return f"{self.column}: {self.rule}"
+        more = ", …" if self.count > len(self.rows) else ""
+        return f"{self.column}: {self.rule} in {self.count} row{'s' if self.count > 1 else ''} ({', '.join(map(str, self.rows))}{more})"
 
 
 class BadData(Exception):

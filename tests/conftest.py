@@ -22,6 +22,9 @@ from services.local import programs
 
 ROOT = Path(__file__).resolve().parents[1]
 
+for process in ("GATEWAY", "CONTROL", "RUNNER", "PIPELINE", "SAMPLE"):
+    os.environ[f"{process}_ENVIRONMENT"] = "local"
+
 
 def find_free_port() -> int:
     with closing(socket.socket()) as listener:

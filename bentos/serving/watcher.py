@@ -85,7 +85,8 @@ class Watcher:
                     pause = next(soon)
                     log.warning("a version cannot be fetched now", extra=self._about(reason=str(reason), retry_in=round(pause, 2)))
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await self._changed.wait()
 
     async def _attempt(self, wanted: Wanted, *, online: bool) -> None:
         """Brings each slot to what is wanted, the champion first. Raises Refused or Away when a slot stays as it was.
@@ -153,7 +154,8 @@ class Watcher:
             except Away:
                 pause = next(pauses)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._news.wait()
 
     def _about(self, **fields: Any) -> dict[str, Any]:
         return {"model": self._runner.model, **fields}

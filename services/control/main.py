@@ -15,6 +15,7 @@ def step_environment(settings: Settings) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith("CONTROL_")}
     return inherited | {
         "MLFLOW_TRACKING_URI": settings.mlflow_url,
+        "PIPELINE_ENVIRONMENT": settings.environment,
         "PIPELINE_CONTROL_URL": settings.url,
         "PIPELINE_CONTROL_TOKEN": settings.token.get_secret_value(),
         "PYTHONUNBUFFERED": "1",

@@ -43,7 +43,8 @@ class Upkeep:
     async def wait(self, seconds: float) -> None:
         """A start waits this long for the database; then the gateway runs, not ready."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.prepared.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self.prepared.wait()
 
     async def _work(self) -> None:
         async with self._pool.connection() as connection:

@@ -15,8 +15,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
-    environment: Environment = "local"
-    """Where this runs. Everything but `local` refuses unsafe settings."""
+    environment: Environment = "production"
+    """Where this runs. Only `local` accepts short or missing secrets, and it has to be said."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least severe record that is written."""
     log_file: Path | None = None

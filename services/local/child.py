@@ -79,7 +79,8 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 running.send_signal(self.process.stop_signal)
             try:
-                await asyncio.wait_for(self.ended.wait(), self.process.grace)
+                async with asyncio.timeout(self.process.grace):
+                    await self.ended.wait()
             except TimeoutError:
                 log.warning("%s did not stop within %.0f s: killed", self.process.name, self.process.grace)
                 _kill_group(running.pid)

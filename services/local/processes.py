@@ -96,6 +96,7 @@ def _control(s: Settings) -> Process:
         name="control",
         command=_python("services.control"),
         environment={
+            "CONTROL_ENVIRONMENT": "local",
             "CONTROL_HOST": "127.0.0.1",
             "CONTROL_PORT": str(s.ports["control"]),
             "CONTROL_METRICS_PORT": str(s.ports["control-metrics"]),
@@ -120,6 +121,7 @@ def _runner(s: Settings, model: str) -> Process:
         name=name,
         command=_python("bentos.serving", "--model", model),
         environment={
+            "RUNNER_ENVIRONMENT": "local",
             "RUNNER_MODEL": model,
             "RUNNER_HOST": "127.0.0.1",
             "RUNNER_PORT": str(s.ports[name]),
@@ -144,6 +146,7 @@ def _gateway(s: Settings, runners: list[Process]) -> Process:
         name="gateway",
         command=_python("services.gateway"),
         environment={
+            "GATEWAY_ENVIRONMENT": "local",
             "GATEWAY_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(s.ports["gateway"]),
             "GATEWAY_METRICS_PORT": str(s.ports["gateway-metrics"]),

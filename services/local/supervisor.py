@@ -75,7 +75,8 @@ class Supervisor:
             stopped[name].set()
 
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*(stop(name) for name in self._children)), STOP_SECONDS)
+            async with asyncio.timeout(STOP_SECONDS):
+                await asyncio.gather(*(stop(name) for name in self._children))
         await asyncio.to_thread(leftovers.end, self.mark, (), 0.5)
 
     async def _show(self) -> None:

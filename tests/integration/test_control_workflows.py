@@ -184,7 +184,7 @@ async def test_a_restart_fails_what_ran_and_begins_what_was_queued(pipeline: Pip
     ("parameters", "field"),
     [
         ({"source": "live"}, "parameters.source"),
-        ({"rows": 499}, "parameters.rows"),
+        ({"rows": 99}, "parameters.rows"),
         ({"rows": 1_000_001}, "parameters.rows"),
         ({"rows": 600.5}, "parameters.rows"),
         ({"seed": "7"}, "parameters.seed"),

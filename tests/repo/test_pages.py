@@ -22,8 +22,9 @@ PROCESSES: dict[str, type[Settings]] = {"Gateway": GatewaySettings, "Control": C
 
 INTRODUCTION = """# Settings
 
-For platform engineers. Every process reads its settings from the environment and nothing else; a wrong one ends it with a line that says why. Outside
-`ENVIRONMENT=local` a secret shorter than 32 characters is refused. This page is made from the code and compared with it by a test.
+For platform engineers. Every process reads its settings from the environment and nothing else; a wrong one ends it with a line that says why. A secret
+shorter than 32 characters is refused, unless `…_ENVIRONMENT=local` says that this is somebody's own machine. This page is made from the code and
+compared with it by a test.
 """
 
 

@@ -72,6 +72,14 @@ def test_sql_stands_in_repositories_only() -> None:
     assert not offenders, "\n".join(offenders)
 
 
+def test_nobody_waits_with_wait_for() -> None:
+    """Before Python 3.12 a cancellation that meets the awaited result is lost in it, and the process never ends; asyncio.timeout keeps it."""
+    offenders = [
+        f"{path}:{number}" for path in modules("services", "bentos") for number, line in enumerate(source(path).splitlines(), 1) if ".wait_for(" in line
+    ]
+    assert not offenders
+
+
 def test_modules_are_small() -> None:
     lengths = {path: source(path).count("\n") for path in modules("services", "bentos", "frontend")}
     long = {str(path): length for path, length in lengths.items() if length > 300}

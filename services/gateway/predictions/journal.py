@@ -87,7 +87,8 @@ class Journal:
             self._closing = True
             self._something.set()
             with suppress(TimeoutError):
-                await asyncio.wait_for(task, self._patience)
+                async with asyncio.timeout(self._patience):
+                    await task
             if self._connection is not None:
                 await self._connection.close()
 

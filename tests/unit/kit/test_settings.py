@@ -36,6 +36,11 @@ def test_short_secrets_are_refused_outside_local_mode(monkeypatch: pytest.Monkey
     assert "too-short" not in said
 
 
-def test_local_mode_may_go_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SAMPLE_TOKEN", raising=False)
+def test_what_is_not_said_to_be_local_is_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SAMPLE_ENVIRONMENT")
+    with pytest.raises(SystemExit):
+        read("sample", Sample)
+
+
+def test_local_mode_may_go_without() -> None:
     assert read("sample", Sample).environment == "local"

@@ -84,7 +84,7 @@ def test_ibm_file_with_a_missing_column_and_wrong_values(tmp_path: Path) -> None
     table = pd.read_csv(path, dtype=str)
     table.loc[1, "Age"], table.loc[2, "Attrition"] = "forty", "Perhaps"
     table.to_csv(path, index=False)
-    assert refusal([path]) == ["Attrition: 'Perhaps' is none of Yes, No in 1 rows (4)", "Age: not a number: 'forty' in 1 rows (3)"]
+    assert refusal([path]) == ["Attrition: 'Perhaps' is none of Yes, No in 1 row (4)", "Age: not a number: 'forty' in 1 row (3)"]
     table.drop(columns=["Age", "OverTime"]).to_csv(path, index=False)
     assert sorted(refusal([path])) == ["Age: column is missing in ibm.csv", "OverTime: column is missing in ibm.csv"]
 
@@ -92,7 +92,7 @@ def test_ibm_file_with_a_missing_column_and_wrong_values(tmp_path: Path) -> None
 def test_impossible_careers_are_found() -> None:
     frame = data.synthetic(50, 1, 0.0)
     frame.loc[7, "years_in_current_role"] = frame.loc[7, "years_at_company"] + 1
-    assert [str(problem) for problem in train.problems(frame)] == ["years_in_current_role: must not be above years_at_company in 1 rows (7)"]
+    assert [str(problem) for problem in train.problems(frame)] == ["years_in_current_role: must not be above years_at_company in 1 row (7)"]
 
 
 def test_protected_fields_do_not_reach_the_matrix() -> None:

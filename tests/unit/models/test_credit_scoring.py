@@ -52,7 +52,7 @@ def test_every_wrong_value_is_listed(tmp_path: Path) -> None:
     table.to_csv(path, index=False)
     with pytest.raises(BadData) as bad:
         data.files([path])
-    assert [str(problem) for problem in bad.value.problems] == ["TARGET: '2' is none of 0, 1 in 1 rows (5)", "AMT_CREDIT: not a number: 'much' in 1 rows (2)"]
+    assert [str(problem) for problem in bad.value.problems] == ["TARGET: '2' is none of 0, 1 in 1 row (5)", "AMT_CREDIT: not a number: 'much' in 1 row (2)"]
 
 
 def test_missing_values_lie_below_every_range() -> None:
@@ -81,7 +81,7 @@ def test_scores_are_summed_up_over_those_that_are_known() -> None:
 def test_impossible_applications_are_found() -> None:
     frame = data.synthetic(20, 1, 0.0)
     frame.loc[3, "annuity"] = frame.loc[3, "credit_amount"] * 2
-    assert [str(problem) for problem in train.problems(frame)] == ["annuity: must not be above credit_amount in 1 rows (3)"]
+    assert [str(problem) for problem in train.problems(frame)] == ["annuity: must not be above credit_amount in 1 row (3)"]
 
 
 def test_forest_ranks_and_stays_calibrated_on_rows_it_has_not_seen() -> None:

@@ -79,9 +79,9 @@ def test_values_that_are_no_numbers_are_listed_with_their_lines(tmp_path: Path) 
     rows[5] = rows[5].replace(",2.5,", ",,")
     rows[7] += ".5"
     words = refused(write(tmp_path / "XBTUSD_60.csv", rows))
-    assert "high: not a number in XBTUSD_60.csv in 1 rows (5)" in words
-    assert "volume: value is missing in XBTUSD_60.csv in 1 rows (7)" in words
-    assert "trades: not a whole number in XBTUSD_60.csv in 1 rows (9)" in words
+    assert "high: not a number in XBTUSD_60.csv in 1 row (5)" in words
+    assert "volume: value is missing in XBTUSD_60.csv in 1 row (7)" in words
+    assert "trades: not a whole number in XBTUSD_60.csv in 1 row (9)" in words
 
 
 def test_unreadable_files(tmp_path: Path) -> None:

@@ -82,11 +82,11 @@ def test_problems_name_series_rule_and_lines() -> None:
     frame.loc[40, "low"] = 104.5
     frame.loc[50, "close"] = 121.0
     words = "\n".join(map(str, train.problems(frame)))
-    assert "timestamp: XBTUSD 60: not on the grid of 60 minutes in 1 rows (10)" in words
+    assert "timestamp: XBTUSD 60: not on the grid of 60 minutes in 1 row (10)" in words
     assert "timestamp: XBTUSD 60: the candle is there already in 2 rows (20, 30)" in words
-    assert "timestamp: XBTUSD 60: earlier than the line before in 1 rows (30)" in words
-    assert "low: XBTUSD 60: must not be above open in 1 rows (40)" in words
-    assert "close: XBTUSD 60: must not be above high in 1 rows (50)" in words
+    assert "timestamp: XBTUSD 60: earlier than the line before in 1 row (30)" in words
+    assert "low: XBTUSD 60: must not be above open in 1 row (40)" in words
+    assert "close: XBTUSD 60: must not be above high in 1 row (50)" in words
 
 
 def test_too_few_candles_are_bad_data() -> None:

@@ -61,7 +61,7 @@ def test_a_missing_column_is_one_problem_and_does_not_hide_the_others() -> None:
     frame = people().drop(columns="role")
     frame.loc[4, "age"] = 99
     problems, sound = rules.check(frame, Person)
-    assert [str(problem) for problem in problems] == ["role: column is missing", "age: must be less than or equal to 80, found 99 in 1 rows (4)"]
+    assert [str(problem) for problem in problems] == ["role: column is missing", "age: must be less than or equal to 80, found 99 in 1 row (4)"]
     assert not sound.any()
 
 

@@ -26,7 +26,7 @@ def test_a_target_that_is_not_there_unknown_or_not_two_classes() -> None:
     rows["left"] = rows["left"].astype(float)
     rows.loc[[3, 5], "left"] = [np.nan, 2]
     unknown, strange = target.problems(rows, "left", "classification")
-    assert str(unknown) == "left: must not be empty in 1 rows (3)"
+    assert str(unknown) == "left: must not be empty in 1 row (3)"
     assert "must be 0 or 1" in str(strange)
     rows["left"] = 0
     assert [problem.rule for problem in target.problems(rows, "left", "classification")] == ["at least 20 rows must be 1, 0 are"]
