@@ -66,7 +66,7 @@ async def test_no_step_and_no_waiter_outlives_control(database_url: str, tmp_pat
         process.send_signal(number)
         if number == signal.SIGTERM:
             assert (await poll).status_code == 304
-            assert time.monotonic() - begin < 1
+            assert time.monotonic() - begin < 3
         else:
             poll.cancel()
         await asyncio.to_thread(process.wait, 10)
