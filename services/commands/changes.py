@@ -1,6 +1,7 @@
 """A change of what serves, followed until the answers show it."""
 
 import time
+from datetime import datetime
 from typing import Any
 
 from bentos.schemas import schema
@@ -27,16 +28,24 @@ def change(model: str, action: str, body: dict[str, Any]) -> None:
 
 
 def _await_replicas(gateway: Api, model: str, row: dict[str, Any], began: float) -> None:
+    """A refusal ends the wait: the replica keeps what it serves, and tries again only after a while."""
+    decided = datetime.fromisoformat(row["created_at"])
     while True:
         replicas = gateway.get(f"/models/{model}")["replicas"]
         if replicas and all(one["version"] == row["to_version"] and one["policy_version"] == row["to_policy"] for one in replicas):
             return
-        if time.monotonic() - began > PATIENCE_SECONDS:
-            reasons = [f"{one['replica']}: {refused['reason']}" for one in replicas for refused in one["refused"]]
+        reasons = [
+            f"{one['replica']}: {refused['reason']}"
+            for one in replicas
+            for refused in one["refused"]
+            if refused["version"] == row["to_version"] and datetime.fromisoformat(refused["at"]) >= decided
+        ]
+        if reasons or time.monotonic() - began > PATIENCE_SECONDS:
             states = [f"{one['replica']} serves version {one['version']}" for one in replicas]
+            what = "is refused by a replica" if reasons else f"does not serve on every replica after {PATIENCE_SECONDS:.0f} s"
             raise Failure(
-                f"the ledger says version {row['to_version']}, but after {PATIENCE_SECONDS:.0f} s not every replica serves it",
-                f"`modelyard logs runner-{model}` says why; `modelyard rollback {model}` goes back",
+                f"version {row['to_version']} {what}; the ledger names it, answers still come from the version before",
+                f"`modelyard rollback {model}` makes the ledger agree; `modelyard logs runner-{model}` says more",
                 reasons or states or ["no replica reports"],
             )
         time.sleep(0.1)
