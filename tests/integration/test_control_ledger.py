@@ -49,6 +49,8 @@ async def test_the_same_policy_is_not_numbered_twice(client: httpx.AsyncClient) 
         await client.post(f"/models/{MODEL}/versions", json=version(number, threshold=0.3))
     assert (await promote(client, MODEL, "1", force=True)).json()["to_policy"] == 1
     assert (await promote(client, MODEL, "2", force=True)).json()["to_policy"] == 1
+    assert (await change_policy(client, threshold=0.4)).json()["to_policy"] == 2
+    assert (await promote(client, MODEL, "1", force=True)).json()["to_policy"] == 1
 
 
 async def test_the_gate_is_heeded_unless_forced(client: httpx.AsyncClient) -> None:

@@ -43,6 +43,11 @@ SELECT %(model)s, coalesce(max(version), 0) + 1, %(threshold)s, %(costs)s, %(ris
 FROM policies WHERE model = %(model)s RETURNING version
 """
 
+SAME_POLICY: LiteralString = """
+SELECT max(version) FROM policies
+WHERE model = %(model)s AND threshold = %(threshold)s AND costs = %(costs)s AND risk_levels = %(risk_levels)s
+"""
+
 REPORT: LiteralString = """
 INSERT INTO replicas (model, replica, state) VALUES (%s, %s, %s)
 ON CONFLICT (model, replica) DO UPDATE SET state = EXCLUDED.state, reported_at = now()
@@ -90,9 +95,13 @@ class Change:
         assert found is not None, "the ledger refers to existing policies only"  # noqa: S101 - a foreign key says so
         return found
 
-    async def add_policy(self, policy: Policy, actor: str, reason: str) -> int:
+    async def number_of(self, policy: Policy, actor: str, reason: str) -> int:
+        """The policy's number: a new one, unless the model had a policy of the same content before."""
         values = {"model": self._model, "threshold": policy.threshold, "actor": actor, "reason": reason}
         values |= {"costs": Jsonb(policy.costs.model_dump()), "risk_levels": Jsonb(policy.risk_levels.model_dump())}
+        row = await (await self._connection.execute(SAME_POLICY, values)).fetchone()
+        if row is not None and row[0] is not None:
+            return int(row[0])
         row = await (await self._connection.execute(ADD_POLICY, values)).fetchone()
         assert row is not None  # noqa: S101 - an INSERT without a condition
         return int(row[0])

@@ -43,7 +43,8 @@ class Deployments:
                 raise Conflict(f"Version {asked.version} of {model} serves already, since {current.created_at:%Y-%m-%d %H:%M:%S} UTC.")
             if not asked.force:
                 _refuse_failed(model, asked.version, candidate.verdict)
-            policy = await self._suggested(change, current, candidate.policy, asked)
+            because = f"suggested by version {asked.version}: {asked.reason}"
+            policy = None if candidate.policy is None else await change.number_of(candidate.policy, asked.actor, because)
             entry = await change.append("promote", current, asked.version, policy, asked.actor, asked.reason, candidate.verdict)
         return _counted(model, entry)
 
@@ -69,7 +70,7 @@ class Deployments:
             after = before.model_copy(update={name: getattr(asked, name) for name in Policy.model_fields if getattr(asked, name) is not None})
             if after == before:
                 raise Conflict(f"That is the policy of {model} already (number {current.to_policy}).")
-            policy = await change.add_policy(after, asked.actor, asked.reason)
+            policy = await change.number_of(after, asked.actor, asked.reason)
             entry = await change.append("policy", current, current.to_version, policy, asked.actor, asked.reason, None)
         return _counted(model, entry)
 
@@ -77,14 +78,6 @@ class Deployments:
         pin = self.models[model].pin
         if pin is not None:
             raise Conflict(f"{model} is pinned to version {pin} in the catalogue: remove `pin` there to promote or roll back.")
-
-    async def _suggested(self, change: Change, current: LedgerEntry | None, policy: Policy | None, asked: Promotion) -> int | None:
-        """The number of the policy that the version brings: a new one, unless it is the current one again."""
-        if policy is None:
-            return None
-        if current is not None and current.to_policy is not None and policy == await change.policy(current.to_policy):
-            return current.to_policy
-        return await change.add_policy(policy, asked.actor, f"suggested by version {asked.version}: {asked.reason}")
 
 
 def _refuse_failed(model: str, version: str, verdict: dict[str, Any] | None) -> None:
