@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -125,6 +126,13 @@ def test_a_fourth_model_is_everywhere(platform: Platform) -> None:
     wines.write_text("alcohol,acidity,organic,grape,good\n" + "9,5,yes,red,0\n16,,no,white,1\n" * 30)
     evaluated = json.loads(platform.modelyard("evaluate", FOURTH, "--data", str(wines), "--json").stdout)
     assert evaluated["metrics"]["roc_auc"]["value"] == 1
+
+
+def test_the_fourth_model_keeps_the_contract(platform: Platform) -> None:
+    """What its author would run; `uv.lock` and `pyproject.toml` are untouched."""
+    said = platform.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", FOURTH, "tests/contract", check=False)
+    assert said.returncode == 0, said.stdout
+    assert " passed" in said.stdout
 
 
 def test_processes_are_small_and_ready(platform: Platform) -> None:

@@ -45,17 +45,20 @@ def test_only_a_models_folder_and_the_catalogue_know_its_name() -> None:
     offenders = [
         f"{path}:{number}: {line.strip()}"
         for path in tracked()
-        if path.suffix in code and path.parts[0] not in {"tests", "docs"} and path not in allowed and path.name not in {"uv.lock", "pyproject.toml"}
+        if path.suffix in code and path.parts[0] not in {"tests", "docs"} and path not in allowed and path.name != "uv.lock"
         for number, line in enumerate(source(path).splitlines(), 1)
         if pattern.search(line)
     ]
     assert not offenders, "\n".join(offenders)
 
 
-def test_import_linter_lists_every_model_as_independent() -> None:
-    configuration = source(Path("pyproject.toml"))
-    missing = [name for name in catalogue.names() if f'"bentos.{name}"' not in configuration]
-    assert not missing
+@pytest.mark.parametrize("model", catalogue.names())
+def test_models_are_independent_of_each_other(model: str) -> None:
+    """Here and not in import-linter's contracts, which would have to name each model: a third place to edit."""
+    others = "|".join(name for name in catalogue.names() if name != model)
+    pattern = re.compile(rf"^\s*(from|import) bentos\.({others})\b|^from bentos import .*\b({others})\b", re.MULTILINE)
+    offenders = [str(path) for path in modules("bentos") if path.parts[1] == model and pattern.search(source(path))]
+    assert not offenders
 
 
 SQL = re.compile(r"^\s*(SELECT\s.+|INSERT\s+INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|COPY\s+\w+\s|WITH\s+\w+\s+AS\s)", re.DOTALL)
