@@ -24,10 +24,15 @@ def frame(job: Job, run: Run) -> pd.DataFrame:
     return pd.read_parquet(run.get("data/dataset.parquet", job.place("data")))
 
 
+def whole(job: Job, run: Run) -> Examples:
+    """All that is worth learning from."""
+    examples = contract.train(job.model).examples(frame(job, run))
+    return examples.take(examples.learn)
+
+
 def parts(job: Job, run: Run) -> tuple[Examples, Examples]:
     """(training part, hold-out); the same whenever the data set is the same."""
-    examples = contract.train(job.model).examples(frame(job, run))
-    return divide(job, examples.take(examples.learn))
+    return divide(job, whole(job, run))
 
 
 def divide(job: Job, examples: Examples) -> tuple[Examples, Examples]:

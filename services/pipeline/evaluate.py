@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from bentos.contract import Examples
-from bentos.serving import estimators
 from bentos.serving.estimators import EstimatorEngine
 from services.pipeline import dataset, fit, metrics, plots, report
 from services.pipeline.importance import importance
@@ -24,7 +23,7 @@ def run(job: Job, *, run_id: str) -> dict[str, Any]:
     opened = job.runs.open(job.model, run_id)
     training, holdout = dataset.parts(job, opened)
     stored = opened.get_document(TRAINING)
-    estimator = estimators.restore(opened.get(f"training/{estimators.DATA}", job.place("estimator")).parent)
+    estimator = fit.measured(job, opened)
     rows = fit.matrix(job.model, holdout)
     predicted = fit.predictions(job.model, task, EstimatorEngine(estimator).scores(rows), holdout.columns)
     log.info("%d hold-out rows, %d resamples", len(holdout), metrics.RESAMPLES)

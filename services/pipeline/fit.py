@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from bentos import contract
 from bentos.contract import Columns, Examples, Floats, RegressionFeatures
+from bentos.serving import estimators
 from bentos.serving.estimators import EstimatorEngine
 from services.pipeline import metrics, split
+from services.pipeline.job import Job
+from services.pipeline.runs import Run
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,11 @@ class OutOfFold:
 
 def matrix(model: str, examples: Examples) -> Floats:
     return contract.features(model).matrix(examples.columns)
+
+
+def measured(job: Job, run: Run) -> Any:
+    """The estimator that learned from the training part alone, which the run's figures are of."""
+    return estimators.restore(run.get(f"training/{estimators.DATA}", job.place(f"measured-{run.id}")).parent)
 
 
 def fitted(model: str, seed: int, rows: Floats, target: Floats) -> Any:

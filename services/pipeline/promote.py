@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from bentos import contract
-from bentos.contract import Floats
 from bentos.serving import artifact, engines
 from bentos.serving.artifact import Artifact, Refused
+from bentos.serving.estimators import EstimatorEngine
 from services.pipeline import dataset, fit, gate, metrics
 from services.pipeline.failure import Failure
 from services.pipeline.job import Job
@@ -67,18 +67,24 @@ def _improvement(job: Job, run: Run, candidate: Artifact, champion: dict[str, An
     log.info("comparing with version %s on %d hold-out rows", champion["version"], len(holdout))
     rows = fit.matrix(job.model, holdout)
     try:
-        served = _champion_scores(job.model, job.runs.download(champion["run_id"], job.place("champion")), rows)
+        folder = job.runs.download(champion["run_id"], job.place("champion"))
+        _same_features(job.model, folder)
+        if holdout.time is None:
+            # Without the checks of its load: a champion of an older scikit-learn may well be compared.
+            scores = candidate.engine.scores(rows), engines.load(folder).scores(rows)
+        else:
+            # Both as they were before they learned from their hold-outs too: neither has seen these rows.
+            runs = run, job.runs.open(job.model, champion["run_id"])
+            scores = tuple(EstimatorEngine(fit.measured(job, one)).scores(rows) for one in runs)  # type: ignore[assignment]
     except (Failure, ValueError, OSError) as error:
         return str(error)
-    new, old = (fit.predictions(job.model, job.entry.task, scores, holdout.columns) for scores in (candidate.engine.scores(rows), served))
+    new, old = (fit.predictions(job.model, job.entry.task, one, holdout.columns) for one in scores)
     metric = job.entry.gate.metric
     found = metrics.improvement(job.entry.task, metric, holdout.truth, new, old, holdout.baseline, groups=holdout.groups, time=holdout.time)
     return gate.Improvement(champion["version"], found["value"], found["low"], found["high"])
 
 
-def _champion_scores(model: str, folder: Path, rows: Floats) -> Floats:
-    """Without the checks of its load: a champion of an older scikit-learn may well be compared, one of other features may not."""
+def _same_features(model: str, folder: Path) -> None:
     features = json.loads((folder / artifact.CONTRACT).read_text(encoding="utf-8"))["features"]
     if features != list(contract.features(model).FEATURES):
         raise ValueError("it was trained on other features than this code makes; promote with --force if that is meant")
-    return engines.load(folder).scores(rows)

@@ -44,8 +44,15 @@ def run(job: Job, *, run_id: str) -> dict[str, Any]:
 
 
 def _register(job: Job, run: Run) -> dict[str, str]:
-    training, holdout = dataset.parts(job, run)
-    estimator = estimators.restore(run.get(f"training/{estimators.DATA}", job.place("estimator")).parent)
+    learned = dataset.whole(job, run)
+    training, holdout = dataset.divide(job, learned)
+    if holdout.time is None:
+        estimator, learned = fit.measured(job, run), training
+    else:
+        # What comes next resembles the newest: the version that serves has learned from that too. The figures are those of the one that had not.
+        log.info("fitting once more on all %d examples, the hold-out included", len(learned))
+        seed = run.get_document(TRAINING)["seed"]
+        estimator = fit.fitted(job.model, seed, fit.matrix(job.model, learned), learned.target)
     rows = fit.matrix(job.model, holdout)
     log.info("choosing the engine: comparing at every split, measuring")
     choice = engines.choose(estimator, rows)
@@ -54,8 +61,8 @@ def _register(job: Job, run: Run) -> dict[str, str]:
 
     examples = golden.rows(job.model, holdout, choice.engine.scores(rows))
     served = contract.features(job.model).matrix(contract.columns_of_rows(examples, contract.kinds(contract.schema(job.model).Input)))
-    learned = fit.matrix(job.model, training)
-    scores = estimators.EstimatorEngine(estimator).scores(learned)
+    matrix = fit.matrix(job.model, learned)
+    scores = estimators.EstimatorEngine(estimator).scores(matrix)
     folder = job.folder / MODEL_FOLDER
     sha256 = artifact.write(
         folder,
@@ -65,7 +72,7 @@ def _register(job: Job, run: Run) -> dict[str, str]:
         engine=choice.engine,
         golden=examples,
         golden_scores=np.concatenate([choice.engine.scores(served[i : i + 1]) for i in range(len(served))]),
-        reference=reference.profile(training.columns, contract.features(job.model).FEATURES, learned, scores),
+        reference=reference.profile(learned.columns, contract.features(job.model).FEATURES, matrix, scores),
         run_id=run.id,
     )
     size = sum(path.stat().st_size for path in folder.iterdir())

@@ -160,6 +160,9 @@ async def test_candles_become_windows_that_a_runner_accepts(platform: Platform, 
     run_id, registered = await platform.registered("--rows", 3000, model="crypto_price")
     loaded = artifact.read(Path(platform.mlflow.download_artifacts(run_id, "model", str(tmp_path))), "crypto_price", registered["sha256"])
     assert len(loaded.golden_rows) >= 20
+    learned = json.loads((loaded.folder / "reference.json").read_text())["rows"]
+    run = platform.mlflow.get_run(run_id).data.metrics
+    assert learned > run["training_rows"] + 0.9 * run["holdout_rows"], "the version that serves has learned from the newest candles too"
     stored = (await platform.control.get(f"/models/crypto_price/versions/{registered['version']}")).json()
     assert stored["policy"] is None
     assert set(stored["metrics"]["holdout"]["metrics"]) == {"rmse", "mae", "mse", "r2", "rmse_ratio", "direction"}
