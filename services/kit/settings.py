@@ -53,5 +53,5 @@ def read(process: str, kind: type[S], **given: str) -> S:
         prefix = str(kind.model_config.get("env_prefix", ""))
         for part in error.errors(include_url=False, include_input=False):
             name = "_".join(map(str, part["loc"])).upper()
-            sys.stderr.write(f"{process} cannot start: {prefix + name + ': ' if name else ''}{part['msg']}\n")
+            sys.stderr.write(f"{process} cannot start: {prefix + name + ': ' if name else ''}{part['msg'].removeprefix('Value error, ')}\n")
         raise SystemExit(2) from None

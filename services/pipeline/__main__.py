@@ -40,12 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _perform(verb: str, model: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], int]:
     from bentos.contract import BadData
+    from services.kit.settings import read
     from services.pipeline.control import Control
     from services.pipeline.job import Job
     from services.pipeline.runs import Runs
     from services.pipeline.settings import PipelineSettings
 
-    settings = PipelineSettings()
+    settings = read(verb, PipelineSettings)
     opened = closing(Control(settings.control_url, settings.control_token.get_secret_value(), settings.actor))
     with TemporaryDirectory(prefix="modelyard-") as folder, opened as control:
         job = Job(model, catalogue.load().models[model], Runs(settings.mlflow_url), control, Path(folder))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bentos.catalogue import GateRules
-from services.pipeline.metrics import LOWER_IS_BETTER, NO_SKILL
+from services.pipeline.metrics import NO_SKILL
 
 FEWEST_PARITY_ROWS = 100_000
 SYNTHETIC = "synthetic"
@@ -57,15 +57,20 @@ def _floor(rules: GateRules, metric: Mapping[str, float | None]) -> dict[str, An
     value, name = metric["value"], rules.metric
     if value is None:
         return _rule("floor", False, None, rules.floor, f"{name} is not defined on this hold-out")
-    lower = name in LOWER_IS_BETTER
-    passed = value <= rules.floor if lower else value >= rules.floor
-    return _rule("floor", passed, value, rules.floor, f"{name} {value:.4f} on the hold-out, {'at most' if lower else 'at least'} {rules.floor:g} is asked")
+    passed = value <= rules.floor if rules.lower_is_better else value >= rules.floor
+    return _rule(
+        "floor",
+        passed,
+        value,
+        rules.floor,
+        f"{name} {value:.4f} on the hold-out, {'at most' if rules.lower_is_better else 'at least'} {rules.floor:g} is asked",
+    )
 
 
 def _better_than_chance(rules: GateRules, metric: Mapping[str, float | None]) -> list[dict[str, Any]]:
     """Only where nobody would want less: a price forecast as good as the naive one is allowed, its floor says so."""
     chance, low = NO_SKILL.get(rules.metric), metric["low"]
-    if rules.metric in LOWER_IS_BETTER or chance is None or low is None:
+    if rules.lower_is_better or chance is None or low is None:
         return []
     return [_rule("better_than_chance", low > chance, low, chance, f"the 95 % interval of {rules.metric} begins at {low:.4f}, chance is {chance:g}")]
 

@@ -58,3 +58,11 @@ def test_who_does_not_answer_is_named_in_one_line(arguments: list[str], name: st
     assert failed.stderr.count("\n") == 1
     assert f"{name} does not answer at http://127.0.0.1:9" in failed.stderr
     assert "Traceback" in command(*arguments, "--model", MODEL, "--debug").stderr
+
+
+def test_a_wrong_setting_ends_with_2_and_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trying again does not heal it."""
+    monkeypatch.setenv("PIPELINE_ENVIRONMENT", "production")
+    refused = command("ingest", "--model", MODEL)
+    assert refused.returncode == 2
+    assert refused.stderr == "ingest cannot start: PIPELINE_CONTROL_TOKEN must have at least 32 characters outside local mode\n"
