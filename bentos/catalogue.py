@@ -87,6 +87,11 @@ class Resources(Section):
     limits: dict[str, str]
 
 
+class Audit(Section):
+    on_outage: Literal["spool", "refuse"] = "spool"
+    """While PostgreSQL is away: keep audit rows in a local fsynced file and answer, or refuse to answer."""
+
+
 class Entry(Section):
     """One model."""
 
@@ -102,6 +107,8 @@ class Entry(Section):
     resources: Resources
     schedules: dict[Literal["train"], str]
     timeout_seconds: float = Field(gt=0)
+    """How long a caller waits who says nothing else with X-Request-Timeout."""
+    audit: Audit = Audit()
     pin: str | None = None
     """Freezes the runners to one version: promotions then change nothing for this model until it is removed."""
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
+from bentos.schemas import Kind as Kind
 from bentos.schemas import Schema as Schema
+from bentos.schemas import kinds as kinds
 from bentos.schemas import schema as schema
 
 if TYPE_CHECKING:
@@ -148,26 +149,6 @@ def data(model: str) -> Data:
 
 def train(model: str) -> Train:
     return cast(Train, import_module(f"bentos.{model}.train"))
-
-
-Kind = Literal["integer", "number", "boolean", "text"]
-
-
-def kinds(model: type[BaseModel]) -> dict[str, Kind]:
-    """What each field carries in JSON, alone or in a list; in the order of the fields."""
-    document = model.model_json_schema()
-
-    def kind(part: dict[str, Any]) -> Kind:
-        if "$ref" in part:
-            return kind(document["$defs"][part["$ref"].rpartition("/")[2]])
-        if part.get("type") == "array":
-            return kind(part["items"])
-        types = {option.get("type") for option in part.get("anyOf", [part])} - {"null"}
-        if len(types) > 1:
-            return "number"
-        return {"integer": "integer", "boolean": "boolean", "string": "text"}.get(types.pop(), "number")  # type: ignore[return-value]
-
-    return {name: kind(part) for name, part in document["properties"].items()}
 
 
 def columns_of_rows(rows: Sequence[Mapping[str, Any]], fields: Mapping[str, Kind]) -> dict[str, NDArray[Any]]:

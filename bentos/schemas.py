@@ -1,7 +1,7 @@
 """The part of the model contract that needs pydantic alone: whoever imports this needs no numpy."""
 
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from pydantic import BaseModel
 
@@ -21,3 +21,23 @@ class Schema(Protocol):
 
 def schema(model: str) -> Schema:
     return cast(Schema, import_module(f"bentos.{model}.schema"))
+
+
+Kind = Literal["integer", "number", "boolean", "text"]
+
+
+def kinds(model: type[BaseModel]) -> dict[str, Kind]:
+    """What each field carries in JSON, alone or in a list; in the order of the fields."""
+    document = model.model_json_schema()
+
+    def kind(part: dict[str, Any]) -> Kind:
+        if "$ref" in part:
+            return kind(document["$defs"][part["$ref"].rpartition("/")[2]])
+        if part.get("type") == "array":
+            return kind(part["items"])
+        types = {option.get("type") for option in part.get("anyOf", [part])} - {"null"}
+        if len(types) > 1:
+            return "number"
+        return {"integer": "integer", "boolean": "boolean", "string": "text"}.get(types.pop(), "number")  # type: ignore[return-value]
+
+    return {name: kind(part) for name, part in document["properties"].items()}

@@ -179,3 +179,24 @@ CREATE TABLE workflow_runs (
     finished_at timestamptz
 );
 CREATE INDEX workflow_runs_created ON workflow_runs (created_at DESC, id DESC);
+
+-- The first answer to each Idempotency-Key, for 24 hours: one prediction or one batch. Written in the transaction of its rows.
+CREATE TABLE idempotency_keys (
+    username text NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    prediction_id uuid,
+    batch_id uuid,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (username, key),
+    CHECK ((prediction_id IS NULL) <> (batch_id IS NULL))
+);
+CREATE INDEX idempotency_keys_created ON idempotency_keys (created_at);
+
+-- Rows of the audit whose caller was told something else: the commit came through after the deadline.
+CREATE TABLE undelivered (
+    prediction_id uuid PRIMARY KEY,
+    reason text NOT NULL,
+    at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON undelivered FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
