@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
@@ -151,9 +153,33 @@ def train(model: str) -> Train:
     return cast(Train, import_module(f"bentos.{model}.train"))
 
 
+class RowReader:
+    """Request rows as columns. Made once for a model: of a single row, finding out what to read would cost as much as reading it."""
+
+    def __init__(self, fields: Mapping[str, Kind]) -> None:
+        """`fields` are those of `kinds(Input)`."""
+        self._numbers = [name for name, kind in fields.items() if kind != "text"]
+        self._texts = [name for name, kind in fields.items() if kind == "text"]
+        # With one name alone, an itemgetter gives the value instead of a tuple.
+        self._values = itemgetter(*self._numbers) if len(self._numbers) > 1 else lambda row: tuple(row[name] for name in self._numbers)
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
+        """At least one row. Raises KeyError for a missing field, ValueError for lists of different lengths; `None` becomes NaN in a number."""
+        columns: dict[str, NDArray[Any]]
+        if list in map(type, self._values(rows[0])):
+            columns = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in self._numbers}
+        else:
+            # One conversion of one flat list: for numpy, to look into nested ones is more work than to convert them.
+            flat = np.array(list(chain.from_iterable(map(self._values, rows))), dtype=np.float64)
+            columns = dict(zip(self._numbers, np.ascontiguousarray(flat.reshape(len(rows), -1).T), strict=True))
+        for name in self._texts:
+            columns[name] = np.array([row[name] for row in rows], dtype=object)
+        return columns
+
+
 def columns_of_rows(rows: Sequence[Mapping[str, Any]], fields: Mapping[str, Kind]) -> dict[str, NDArray[Any]]:
-    """Request rows as columns; `fields` are those of `kinds(Input)`. Raises KeyError for a missing field; `None` becomes NaN in a number."""
-    return {name: np.array([row[name] for row in rows], dtype=object if kind == "text" else np.float64) for name, kind in fields.items()}
+    """See RowReader, which is worth keeping where it is needed again."""
+    return RowReader(fields)(rows)
 
 
 def columns_of_frame(frame: pd.DataFrame, fields: Mapping[str, Kind]) -> dict[str, NDArray[Any]]:

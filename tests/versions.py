@@ -1,6 +1,6 @@
 """Small real versions of the catalogue's models, made as `register` makes them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from bentos import catalogue, contract
 from bentos.contract import Examples
 from bentos.serving import artifact, engines
+from bentos.serving.estimators import EstimatorEngine
 
 POLICY: dict[str, Any] = {"version": 1, "threshold": 0.2, "costs": {"missed_positive": 4, "false_alarm": 1}, "risk_levels": {"medium": 0.5, "high": 1.5}}
 
@@ -30,13 +31,15 @@ def examples_of(model: str, rows: int = 800) -> Examples:
     return contract.train(model).examples(contract.data(model).synthetic(rows, 7, 0.0))
 
 
-def build(folder: Path, model: str, *, seed: int = 1, estimator: Callable[[int], Any] | None = None, engine: engines.Engine | None = None) -> Version:
+def build(folder: Path, model: str, *, seed: int = 1, estimator: Callable[[int], Any] | None = None, forms: Sequence[engines.Form] = ()) -> Version:
     """Different seeds learn from different halves of the rows, so their scores differ."""
     examples = examples_of(model)
     matrix = contract.features(model).matrix(examples.columns)
     half = np.random.default_rng(seed).random(len(examples)) < 0.5
     fitted = (estimator or contract.train(model).estimator)(seed).fit(matrix[half], examples.target[half])
-    chosen = engine or engines.candidates(fitted)[0]
+    # Those that a runner could use without scikit-learn, if there are any.
+    stored = forms or [form for form in engines.candidates(fitted) if not isinstance(form, EstimatorEngine)] or engines.candidates(fitted)
+    chosen = stored[0]
     inputs = contract.schema(model).Input
     rows = contract.rows_of_columns(examples.take(np.arange(30)).columns, contract.kinds(inputs))
     columns = contract.columns_of_rows(rows, contract.kinds(inputs))
@@ -46,7 +49,7 @@ def build(folder: Path, model: str, *, seed: int = 1, estimator: Callable[[int],
         model=model,
         task=catalogue.load().models[model].task,
         estimator=fitted,
-        engine=chosen,
+        stored=engines.Stored(stored, {}),
         golden=rows,
         golden_scores=scores,
         reference={},

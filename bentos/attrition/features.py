@@ -57,7 +57,7 @@ _CODES = {name: {level: code for code, level in enumerate(levels)} for name, lev
 _LEVELS = [*GRADES.items(), *((name, tuple(range(len(levels)))) for name, levels in CATEGORIES.items())]
 # For each indicator column: which scale it belongs to, and the grade or code it stands for.
 _SCALE = np.array([i for i, (_, levels) in enumerate(_LEVELS) for _ in levels])
-_LEVEL = np.array([level for _, levels in _LEVELS for level in levels], dtype=np.float64)
+_LEVEL = np.array([level for _, levels in _LEVELS for level in levels], dtype=np.float64)[:, None]
 
 FEATURES: tuple[str, ...] = (
     *PLAIN,
@@ -67,23 +67,22 @@ FEATURES: tuple[str, ...] = (
 )
 
 
+_GRADED = len(PLAIN) + len(ROOTS) + len(RATIOS)
+
+
 def matrix(columns: Columns) -> Floats:
+    """Filled feature by feature and turned at the end: few steps for a single row, and long ones for many."""
     rows = len(columns["job_level"])
-    out = np.empty((rows, len(FEATURES)), dtype=np.float64)
-    at = 0
-    for name in PLAIN:
-        out[:, at] = columns[name]
-        at += 1
-    for name in ROOTS:
-        np.sqrt(columns[name], out=out[:, at])
-        at += 1
-    out[:, at] = columns["monthly_income"] / columns["job_level"]
-    out[:, at + 1] = columns["total_working_years"] / (columns["num_companies_worked"] + 1)
-    out[:, at + 2] = columns["years_since_last_promotion"] / (columns["years_at_company"] + 1)
-    scales = np.empty((rows, len(_LEVELS)), dtype=np.float64)
-    for i, name in enumerate(GRADES):
-        scales[:, i] = columns[name]
-    for i, name in enumerate(CATEGORIES, start=len(GRADES)):
-        scales[:, i] = codes(name, columns[name], _CODES[name])
-    np.equal(scales[:, _SCALE], _LEVEL, out=out[:, at + len(RATIOS) :], casting="unsafe")
-    return out
+    out = np.empty((len(FEATURES), rows), dtype=np.float64)
+    out[: len(PLAIN)] = [columns[name] for name in PLAIN]
+    at = len(PLAIN)
+    np.sqrt([columns[name] for name in ROOTS], out=out[at : at + len(ROOTS)])
+    at += len(ROOTS)
+    np.divide(columns["monthly_income"], columns["job_level"], out=out[at])
+    np.divide(columns["total_working_years"], columns["num_companies_worked"] + 1, out=out[at + 1])
+    np.divide(columns["years_since_last_promotion"], columns["years_at_company"] + 1, out=out[at + 2])
+    scales = np.empty((len(_LEVELS), rows), dtype=np.float64)
+    scales[: len(GRADES)] = [columns[name] for name in GRADES]
+    scales[len(GRADES) :] = codes(columns, _CODES)
+    np.equal(scales.take(_SCALE, axis=0), _LEVEL, out=out[_GRADED:], casting="unsafe")
+    return np.ascontiguousarray(out.T)

@@ -41,31 +41,34 @@ DERIVED = (
     "ext_sources_min",
     "ext_sources_max",
 )
+RATIOS = (
+    ("credit_amount", "income_total"),
+    ("annuity", "income_total"),
+    ("credit_amount", "annuity"),
+    ("goods_price", "credit_amount"),
+    ("employed_years", "age_years"),
+)
 _CODES = {name: {level: code for code, level in enumerate(levels)} for name, levels in CATEGORIES.items()}
 
 FEATURES: tuple[str, ...] = (*CATEGORIES, *NUMBERS, *DERIVED)
 
+_FIRST_DERIVED = len(CATEGORIES) + len(NUMBERS)
+_OVER, _UNDER = (np.array([FEATURES.index(pair[side]) for pair in RATIOS]) for side in (0, 1))
+
 
 def matrix(columns: Columns) -> Floats:
-    out = np.empty((len(columns["credit_amount"]), len(FEATURES)), dtype=np.float64)
-    for at, name in enumerate(CATEGORIES):
-        out[:, at] = codes(name, columns[name], _CODES[name])
-    for at, name in enumerate(NUMBERS, start=len(CATEGORIES)):
-        out[:, at] = columns[name]
-    credit, annuity, income = columns["credit_amount"], columns["annuity"], columns["income_total"]
-    at = len(CATEGORIES) + len(NUMBERS)
-    out[:, at] = credit / income
-    out[:, at + 1] = annuity / income
-    out[:, at + 2] = credit / annuity
-    out[:, at + 3] = columns["goods_price"] / credit
-    out[:, at + 4] = columns["employed_years"] / columns["age_years"]
-    scores = out[:, at - 3 : at]
-    known = scores == scores
-    count = known.sum(axis=1)
-    filled = np.where(known, scores, 0.0)
+    """Filled feature by feature and turned at the end: few steps for a single row, and long ones for many."""
+    out = np.empty((len(FEATURES), len(columns["credit_amount"])), dtype=np.float64)
+    out[: len(CATEGORIES)] = codes(columns, _CODES)
+    out[len(CATEGORIES) : _FIRST_DERIVED] = [columns[name] for name in NUMBERS]
+    at = _FIRST_DERIVED + len(RATIOS)
+    np.divide(out.take(_OVER, axis=0), out.take(_UNDER, axis=0), out=out[_FIRST_DERIVED:at])
+    scores = out[_FIRST_DERIVED - 3 : _FIRST_DERIVED]
+    count = np.add.reduce(scores == scores, axis=0)
+    known = np.fmax(scores, 0.0)  # a score is never below; an unknown one adds nothing
     # None known: 0 / 0 would be NaN with a warning; -1 / 1 is the missing value at once.
-    out[:, at + 5] = (filled[:, 0] + filled[:, 1] + filled[:, 2] + MISSING * (count == 0)) / np.maximum(count, 1)
-    np.fmin.reduce(scores, axis=1, out=out[:, at + 6])
-    np.fmax.reduce(scores, axis=1, out=out[:, at + 7])
+    np.divide(known[0] + known[1] + known[2] + MISSING * (count == 0), np.maximum(count, 1), out=out[at])
+    np.fmin.reduce(scores, axis=0, out=out[at + 1])
+    np.fmax.reduce(scores, axis=0, out=out[at + 2])
     out[np.isnan(out)] = MISSING
-    return out
+    return np.ascontiguousarray(out.T)

@@ -9,6 +9,7 @@ from bentos.contract import Columns, Floats
 from bentos.crypto_price.schema import DAILY, LOOKBACK
 
 POSITIONS = (1, 3, 12, LOOKBACK)
+_LAST = np.array(POSITIONS) - 1
 DAILY_RETURNS = 3
 LARGEST_MOVE = 3.0
 """Moves beyond so many typical moves count as this many."""
@@ -61,13 +62,12 @@ def matrix(columns: Columns) -> Floats:
     at = LOOKBACK
     np.multiply(scaled[:, -DAILY_RETURNS:], daily[:, None], out=out[:, at : at + DAILY_RETURNS])
     at += DAILY_RETURNS
-    high, low = columns["high"], columns["low"]
-    for candles in POSITIONS:
-        top, bottom = high[:, -candles:].max(axis=1), low[:, -candles:].min(axis=1)
-        width = top - bottom
-        width[width == 0] = np.inf
-        out[:, at] = (columns["close"][:, -1] - (top + bottom) / 2) / width
-        at += 1
+    top = np.maximum.accumulate(columns["high"][:, ::-1], axis=1).take(_LAST, axis=1)
+    bottom = np.minimum.accumulate(columns["low"][:, ::-1], axis=1).take(_LAST, axis=1)
+    width = top - bottom
+    width[width == 0] = np.inf
+    np.divide(columns["close"][:, -1:] - (top + bottom) / 2, width, out=out[:, at : at + len(POSITIONS)])
+    at += len(POSITIONS)
     np.multiply(HOURS[(opens // 3600 % 24).astype(np.intp)], 1 - daily[:, None], out=out[:, at:-2])
     out[:, -2] = daily
     np.log(volatility[:, 0], out=out[:, -1])

@@ -11,7 +11,8 @@ from bentos.serving.settings import RunnerSettings
 from services.kit.settings import read
 
 GRACE_SECONDS = 5
-HOT_PATHS = frozenset({"/rows", "/slots", "/metrics"})
+HOT_PATHS = frozenset({"/rows", "/columns", "/slots", "/metrics"})
+PROTOCOL = "/v2"
 
 
 class Outermost:
@@ -21,8 +22,8 @@ class Outermost:
         self._bento, self._hot = bento, hot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._hot if scope["type"] == "http" and scope["path"] in HOT_PATHS else self._bento
-        await app(scope, receive, send)
+        hot = scope["type"] == "http" and (scope["path"] in HOT_PATHS or scope["path"].startswith(PROTOCOL))
+        await (self._hot if hot else self._bento)(scope, receive, send)
 
 
 def app(model: str) -> ASGIApp:
@@ -46,7 +47,7 @@ def main() -> None:
 
     runner = app(model)
     logging.configure("runner", settings)
-    service.serve(runner, host=settings.host, port=settings.port, grace_seconds=GRACE_SECONDS)
+    service.serve(runner, host=settings.host, port=settings.port, grace_seconds=GRACE_SECONDS, drain_seconds=settings.drain_seconds)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from bentos.serving import engines, estimators
 SUMS, CONTRACT, GOLDEN, REFERENCE = "SHA256SUMS", "contract.json", "golden.json", "reference.json"
 GOLDEN_TOLERANCE = 1e-12
 FEWEST_GOLDEN_ROWS = 20
+BLOCK = 1024
+"""Rows that are scored at a time: their matrix stays in the processor's cache."""
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9][A-Za-z0-9._-]{0,99})")
 
 
@@ -41,16 +43,32 @@ class Artifact:
 
     def score(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Floats, Columns]:
         """Request rows through the same functions as in training. Raises KeyError for a missing field."""
-        columns = contract.columns_of_rows(rows, _fields(self.model))
-        return self.engine.scores(contract.features(self.model).matrix(columns)), columns
+        columns = _reader(self.model)(rows)
+        return self.score_columns(columns, len(rows)), columns
+
+    def score_columns(self, columns: Columns, rows: int) -> Floats:
+        """In blocks: a row has the same score whatever is scored with it."""
+        matrix, engine = contract.features(self.model).matrix, self.engine
+        if rows <= BLOCK:
+            return engine.scores(matrix(columns))
+        scores = np.empty(rows)
+        for start in range(0, rows, BLOCK):
+            part = slice(start, start + BLOCK)
+            scores[part] = engine.scores(matrix({name: values[part] for name, values in columns.items()}))
+        return scores
 
     def check_golden(self, rows: int | None = None) -> None:
-        """Raises Refused when one of the first `rows` golden rows (all by default) is not reproduced."""
+        """Raises Refused when one of the first `rows` golden rows (all by default) is not reproduced by one of the version's engines."""
         wanted = self.golden_scores[:rows]
         try:
-            scores, _ = self.score(self.golden_rows[:rows])
+            matrix = contract.features(self.model).matrix(_reader(self.model)(self.golden_rows[:rows]))
+            found = [form.scores(matrix) for form in engines.forms(self.engine)]
         except Exception as error:
             raise Refused(f"{GOLDEN}: the golden rows cannot be scored: {type(error).__name__}: {error}") from error
+        for scores in found:
+            self._compare(scores, wanted)
+
+    def _compare(self, scores: Floats, wanted: Floats) -> None:
         wrong = ~(np.abs(scores - wanted) <= self.tolerance * np.maximum(1.0, np.abs(wanted)))
         if wrong.any():
             first = int(np.argmax(wrong))
@@ -61,8 +79,8 @@ class Artifact:
 
 
 @cache
-def _fields(model: str) -> dict[str, contract.Kind]:
-    return contract.kinds(contract.schema(model).Input)
+def _reader(model: str) -> contract.RowReader:
+    return contract.RowReader(contract.kinds(contract.schema(model).Input))
 
 
 def versions() -> dict[str, str]:
@@ -76,7 +94,7 @@ def write(
     model: str,
     task: str,
     estimator: Any,
-    engine: engines.Engine,
+    stored: engines.Stored,
     golden: list[dict[str, Any]],
     golden_scores: Floats,
     reference: dict[str, Any],
@@ -87,7 +105,7 @@ def write(
         raise ValueError(f"{len(golden)} golden rows with {len(golden_scores)} scores; {FEWEST_GOLDEN_ROWS} is the least, one score each")
     folder.mkdir(parents=True, exist_ok=True)
     estimators.store(estimator, folder)
-    engines.save(engine, folder)
+    engines.save(stored, folder)
     documents: dict[str, dict[str, Any]] = {
         CONTRACT: {
             "model": model,

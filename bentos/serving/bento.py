@@ -56,7 +56,7 @@ class RunnerService:
     async def answer(self, rows: Sequence[BaseModel], kind: type[Answer]) -> list[Answer]:
         """Raises Bento's exceptions, which it makes answers of."""
         try:
-            with self.hot.predictor:
+            with self.hot.predictor.admission.call():
                 document = await self.hot.predictor.predict([row.model_dump() for row in rows])
         except errors.Problem as problem:
             raise BentoMLException(problem.detail, error_code=HTTPStatus(problem.status)) from None

@@ -17,6 +17,8 @@ import numpy as np
 from bentos.contract import Floats
 
 DATA = "engine.tl"
+_LOWEST = -709.782712893384
+"""Below it the exponential of the opposite is infinity, and for Python an error."""
 
 
 @cache
@@ -87,7 +89,7 @@ class GtilEngine:
             return out[:, -1]
         out[:, 0] += self._base
         raw: Floats = np.add.accumulate(out, axis=1)[:, -1]
-        return np.array([_expit(value) for value in raw.tolist()]) if self._logistic else raw
+        return expit(raw) if self._logistic else raw
 
     def save(self, folder: Path) -> dict[str, Any]:
         _check(library().TreeliteSerializeModelToFile(self._handle, str(folder / DATA).encode()))
@@ -98,9 +100,9 @@ class GtilEngine:
         return cls(folder / DATA, **settings)
 
 
-def _expit(value: float) -> float:
-    """The C library's exp, as in scipy.special.expit; numpy's own differs in the last bit."""
-    return 1 / (1 + math.exp(-value)) if value > -709 else math.exp(value)
+def expit(values: Floats) -> Floats:
+    """With the C library's exp, as in scipy.special.expit; numpy's own differs in the last bit."""
+    return np.array([1 / (1 + math.exp(-value)) if value >= _LOWEST else 0.0 for value in values.tolist()])
 
 
 def candidate(estimator: Any) -> GtilEngine | None:

@@ -1,10 +1,9 @@
-"""The route that the gateway calls. It never passes Bento's middleware, which keeps 5 KB and a timer alive for every request."""
+"""The routes that the gateway calls. They never pass Bento's middleware, which keeps 5 KB and a timer alive for every request."""
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 import orjson
 from starlette.applications import Starlette
@@ -13,10 +12,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from bentos.serving import columns
 from bentos.serving.metrics import CONTENT_TYPE
+from bentos.serving.open_inference import OpenInference
 from bentos.serving.predictor import Predictor
 from services.kit import errors
-from services.kit.http import problem_response, read_body
+from services.kit.http import problem_response
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +26,83 @@ MOST_BYTES_INLINE = 512 * 1024
 """A larger body is parsed in a thread."""
 
 
+class Direct:
+    """A route that reads one body and answers with another, as bare ASGI: a request and a response object would cost as much as scoring a row."""
+
+    def __init__(self, model: str, predictor: Callable[[], Predictor], answered: Callable[[Predictor, bytes], Awaitable[bytes]], kind: str) -> None:
+        """`kind`: of the answer."""
+        self._model, self._predictor, self._answered = model, predictor, answered
+        self._headers = [(b"content-type", kind.encode())]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            predictor = self._predictor()
+            with predictor.admission.call(scope["headers"]):
+                content = await self._answered(predictor, await _body(receive))
+        except errors.Problem as problem:
+            await problem_response(problem, _request_id(scope))(scope, receive, send)
+        except ClientDisconnect:
+            return
+        except Exception:
+            request_id = _request_id(scope)
+            log.exception("unexpected error", extra={"model": self._model, "request_id": request_id})
+            unexpected = errors.Problem("The runner failed on these rows; the request id finds it in its log.")
+            await problem_response(unexpected, request_id)(scope, receive, send)
+        else:
+            await send({"type": "http.response.start", "status": 200, "headers": [*self._headers, (b"content-length", b"%d" % len(content))]})
+            await send({"type": "http.response.body", "body": content})
+
+
+async def _body(receive: Receive) -> bytes:
+    """Raises TooLarge, or ClientDisconnect."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message["type"] == "http.request" and not message.get("more_body", False) and len(body) <= MOST_BYTES:
+        return body
+    chunks, size = [body], len(body)
+    while message.get("more_body", False) and size <= MOST_BYTES:
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    if size > MOST_BYTES:
+        raise errors.TooLarge(f"The body may have {MOST_BYTES} bytes at most; send fewer rows at a time.")
+    return b"".join(chunks)
+
+
+def _request_id(scope: Scope) -> str:
+    return next((str(value, "latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "-")
+
+
+async def _rows(predictor: Predictor, body: bytes) -> bytes:
+    try:
+        call = orjson.loads(body) if len(body) <= MOST_BYTES_INLINE else await asyncio.to_thread(orjson.loads, body)
+    except orjson.JSONDecodeError as error:
+        raise errors.BadRequest(f"The body is not JSON: {error}.") from None
+    rows = call.get("rows") if isinstance(call, dict) else None
+    if not isinstance(rows, list) or set(map(type, rows)) != {dict}:
+        found = [errors.FieldError(field="rows", rule="must be a list of at least one object", value=None)]
+        raise errors.Invalid("The body must be an object with `rows`, a list of at least one object.", errors=found)
+    return orjson.dumps(await predictor.predict(rows))
+
+
 class HotApp:
-    """`POST /rows`, `GET /slots` and `GET /metrics`. `app` is what Bento mounts; calling the object itself skips the router for /rows."""
+    """`POST /rows`, `POST /columns`, `GET /slots`, `GET /metrics` and the Open Inference Protocol. `app` is what Bento mounts; calling the object itself
+    skips the router for the first two."""
 
     def __init__(self, model: str, lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]]) -> None:
         """`lifespan` sets `app.state.predictor`."""
-        self._model = model
-        routes = [Route("/rows", self.rows, methods=["POST"]), Route("/slots", self.slots), Route("/metrics", self.metrics)]
+
+        def predictor() -> Predictor:
+            return self.predictor
+
+        self._direct = {
+            "/rows": Direct(model, predictor, _rows, "application/json"),
+            "/columns": Direct(model, predictor, Predictor.predict_columns, columns.CONTENT_TYPE),
+        }
+        routes = [Route(path, answer, methods=["POST"]) for path, answer in self._direct.items()]
+        routes += [Route("/slots", self.slots), Route("/metrics", self.metrics), *OpenInference(model, predictor).routes()]
         self.app = Starlette(routes=routes, lifespan=lifespan)
 
     @property
@@ -40,36 +111,8 @@ class HotApp:
         return predictor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] != "/rows" or scope["method"] != "POST":
-            await self.app(scope, receive, send)
-            return
-        response = await self.rows(Request(scope, receive))
-        await response(scope, receive, send)
-
-    async def rows(self, request: Request) -> Response:
-        try:
-            with self.predictor:
-                rows = await self._rows_of(await read_body(request, MOST_BYTES))
-                return Response(orjson.dumps(await self.predictor.predict(rows)), media_type="application/json")
-        except errors.Problem as problem:
-            return problem_response(problem, request.headers.get("x-request-id", "-"))
-        except ClientDisconnect:
-            return Response(status_code=499)
-        except Exception:
-            request_id = request.headers.get("x-request-id", "-")
-            log.exception("unexpected error", extra={"model": self._model, "request_id": request_id})
-            return problem_response(errors.Problem("The runner failed on these rows; the request id finds it in its log."), request_id)
-
-    async def _rows_of(self, body: bytes) -> list[dict[str, Any]]:
-        try:
-            call = orjson.loads(body) if len(body) <= MOST_BYTES_INLINE else await asyncio.to_thread(orjson.loads, body)
-        except orjson.JSONDecodeError as error:
-            raise errors.BadRequest(f"The body is not JSON: {error}.") from None
-        rows = call.get("rows") if isinstance(call, dict) else None
-        if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-            found = [errors.FieldError(field="rows", rule="must be a list of at least one object", value=None)]
-            raise errors.Invalid("The body must be an object with `rows`, a list of at least one object.", errors=found)
-        return rows
+        answer = self._direct.get(scope["path"]) if scope["method"] == "POST" else None
+        await (answer or self.app)(scope, receive, send)
 
     async def slots(self, _: Request) -> Response:
         return Response(orjson.dumps(self.predictor.runner.document()), media_type="application/json")

@@ -21,11 +21,14 @@ class Metrics:
         refused = Counter("modelyard_runner_refused_total", "Versions refused at load; every attempt counts.", ["model"], registry=self._registry)
         rejected = Counter("modelyard_runner_rejected_total", "Calls answered 429: too many were under way.", ["model"], registry=self._registry)
         in_flight = Gauge("modelyard_runner_in_flight", "Calls under way.", ["model"], registry=self._registry)
+        self._answered: dict[str, Counter] = {}
         self._seconds, self.in_flight = seconds.labels(model), in_flight.labels(model)
         self.refused, self.rejected = refused.labels(model), rejected.labels(model)
 
     def answered(self, version: str, rows: int, seconds: float) -> None:
-        self._rows.labels(self._model, version).inc(rows)
+        if version not in self._answered:
+            self._answered = {version: self._rows.labels(self._model, version)}
+        self._answered[version].inc(rows)
         self._seconds.observe(seconds)
 
     def loaded(self, slots: Slots) -> None:

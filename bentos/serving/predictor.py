@@ -10,10 +10,11 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 
 from bentos import contract
 from bentos.contract import Columns, Floats
-from bentos.serving import answers
+from bentos.serving import answers, columns
+from bentos.serving.admission import Admission
 from bentos.serving.artifact import Artifact
 from bentos.serving.metrics import Metrics
-from bentos.serving.slots import Runner, Slots
+from bentos.serving.slots import Runner, Slot, Slots
 from services.kit import errors
 from services.kit.http import invalid
 
@@ -21,31 +22,22 @@ Rows = Sequence[Mapping[str, Any]]
 
 MOST_ROWS_INLINE = 256
 """A call with more rows would hold up the others on the event loop: it goes to a thread."""
+MOST_BYTES_INLINE = 64 * 1024
+"""The same for a block of columns."""
 
 
 class Predictor:
     def __init__(self, runner: Runner, metrics: Metrics, max_concurrency: int, watching: asyncio.Task[None]) -> None:
         """`watching`: the task without which the runner would serve an old version for ever."""
-        self.runner, self.metrics, self._most, self._watching = runner, metrics, max_concurrency, watching
-        self._under_way = 0
+        self.runner, self.metrics, self._watching = runner, metrics, watching
+        self.admission = Admission(max_concurrency, metrics)
         inputs = contract.schema(runner.model).Input
+        self.fields = contract.kinds(inputs)
         self._call: type[BaseModel] = create_model("Call", rows=(list[inputs], Field(min_length=1)))  # type: ignore[valid-type]
 
     @property
     def alive(self) -> bool:
         return not self._watching.done()
-
-    def __enter__(self) -> None:
-        """Around each call. Raises TooManyRequests at once instead of letting calls queue."""
-        if self._under_way >= self._most:
-            self.metrics.rejected.inc()
-            raise errors.TooManyRequests(f"{self._most} calls are under way already.", headers={"Retry-After": "1"})
-        self._under_way += 1
-        self.metrics.in_flight.inc()
-
-    def __exit__(self, *_: object) -> None:
-        self._under_way -= 1
-        self.metrics.in_flight.dec()
 
     async def predict(self, rows: Rows) -> dict[str, Any]:
         """Rows as `Input.model_dump()` makes them; at least one. Raises Unavailable, or Invalid for rows that are no `Input`."""
@@ -54,32 +46,70 @@ class Predictor:
             return self._answer(rows, slots)
         return await asyncio.to_thread(self._answer, rows, slots)
 
+    async def predict_columns(self, block: bytes) -> bytes:
+        """A block of columns (see `columns`) for one of answers. Raises as `predict` does, BadRequest for what is no block, and Conflict
+        when the state that the block asks for is not kept any more."""
+        if len(block) <= MOST_BYTES_INLINE:
+            return self._answer_block(block)
+        return await asyncio.to_thread(self._answer_block, block)
+
     def _answer(self, rows: Rows, slots: Slots) -> dict[str, Any]:
         started = time.perf_counter()
-        champion, policy = slots.champion, slots.policy
-        if champion is None or (policy is None and self.runner.decides):
+        champion = self._champion(slots)
+        scores, inputs = self._score(champion.artifact, rows)
+        scored = answers.in_rows(self.runner.model, scores, inputs, slots.policy)
+        self.metrics.answered(champion.version, len(rows), time.perf_counter() - started)
+        return self._about(slots, champion) | scored._asdict()
+
+    def _answer_block(self, block: bytes) -> bytes:
+        started = time.perf_counter()
+        header, sent = columns.decode(block, self.fields)
+        slots = self.runner.slots if header.serving is None else self._kept(header.serving)
+        champion = self._champion(slots)
+        scores, inputs = self._score_columns(champion.artifact, sent, header.rows)
+        table = answers.in_columns(self.runner.model, scores, inputs, slots.policy)
+        answer = columns.encode(self._about(slots, champion) | {"rows": header.rows}, table)
+        self.metrics.answered(champion.version, header.rows, time.perf_counter() - started)
+        return answer
+
+    def _champion(self, slots: Slots) -> Slot:
+        if slots.champion is None or (slots.policy is None and self.runner.decides):
             raise errors.Unavailable(self.runner.unready() or "The version was loaded this moment: try again.")
-        scores, columns = self._score(champion.artifact, rows)
-        document = {
+        return slots.champion
+
+    def _kept(self, pin: columns.Pin) -> Slots:
+        slots = self.runner.kept(pin.version, pin.policy_version)
+        if slots is None:
+            raise errors.Conflict(f"Version {pin.version} with policy {pin.policy_version} does not serve and is not kept any more; start again.")
+        return slots
+
+    def _about(self, slots: Slots, champion: Slot) -> dict[str, Any]:
+        policy = slots.policy
+        return {
             "model": self.runner.model,
             "version": champion.version,
             "policy_version": policy and policy["version"],
             "engine": champion.artifact.engine.kind,
-            "scores": scores.tolist(),
-            "answers": answers.answer(self.runner.model, scores, columns, policy),
         }
-        self.metrics.answered(champion.version, len(rows), time.perf_counter() - started)
-        return document
 
     def _score(self, artifact: Artifact, rows: Rows) -> tuple[Floats, Columns]:
         """The rows are validated only when they cannot be scored as they are: the gateway has done it already."""
         try:
-            scores, columns = artifact.score(rows)
+            scores, inputs = artifact.score(rows)
             if np.isfinite(scores).all():
-                return scores, columns
+                return scores, inputs
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             pass
         return artifact.score(self._validated(rows))
+
+    def _score_columns(self, artifact: Artifact, inputs: Columns, rows: int) -> tuple[Floats, Columns]:
+        try:
+            scores = artifact.score_columns(inputs, rows)
+            if np.isfinite(scores).all():
+                return scores, inputs
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            pass
+        return artifact.score(self._validated(contract.rows_of_columns(inputs, self.fields)))
 
     def _validated(self, rows: Rows) -> Rows:
         try:

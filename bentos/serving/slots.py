@@ -1,6 +1,8 @@
 """What a runner serves from. One immutable object that is replaced whole: a call keeps the one it started with, so the version and
 the policy in its answer are those that made it."""
 
+import time
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -9,6 +11,8 @@ from bentos.serving.artifact import Artifact, Refused
 
 Source = Literal["cache", "baked", "mlflow"]
 MOST_REFUSALS = 10
+MOST_KEPT = 8
+KEPT_SECONDS = 60.0
 
 
 def now() -> str:
@@ -32,6 +36,11 @@ class Slots:
     challenger: Slot | None = None
     policy: dict[str, Any] | None = None
 
+    @property
+    def state(self) -> tuple[str | None, int | None]:
+        """Version and policy version: who asks for the same state again names it by these."""
+        return (self.champion.version if self.champion else None), (self.policy["version"] if self.policy else None)
+
 
 class Runner:
     """The state of one runner process: what serves now, and what was refused and why."""
@@ -39,8 +48,32 @@ class Runner:
     def __init__(self, model: str, replica: str, decides: bool) -> None:
         """`decides`: a classification, which cannot answer without a decision policy."""
         self.model, self.replica, self.decides = model, replica, decides
-        self.slots = Slots()
+        self._slots = Slots()
+        self._kept: deque[tuple[float, Slots]] = deque(maxlen=MOST_KEPT)
         self._refused: dict[str, dict[str, Any]] = {}
+
+    @property
+    def slots(self) -> Slots:
+        return self._slots
+
+    @slots.setter
+    def slots(self, after: Slots) -> None:
+        """What served until now is kept for a while: a file that is scored in several calls gets all its answers from one state."""
+        if after.state != self._slots.state:
+            self._kept.append((time.monotonic(), self._slots))
+        self._slots = after
+
+    def kept(self, version: str, policy_version: int | None) -> Slots | None:
+        """The state that serves or has served lately, if it is one of the last MOST_KEPT."""
+        for slots in (self._slots, *(slots for _, slots in reversed(self._kept))):
+            if slots.state == (version, policy_version):
+                return slots
+        return None
+
+    def forget(self, seconds: float = KEPT_SECONDS) -> None:
+        """Lets go of what has not served for so long."""
+        while self._kept and self._kept[0][0] <= time.monotonic() - seconds:
+            self._kept.popleft()
 
     def refuse(self, version: str, reason: str) -> None:
         self._refused.pop(version, None)

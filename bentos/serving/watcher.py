@@ -147,6 +147,7 @@ class Watcher:
         pauses = delays(0.5, REPORT_SECONDS)
         while True:
             self._news.clear()
+            self._runner.forget()
             pause: float = REPORT_SECONDS
             try:
                 await self._upstream.report(self._runner.document())

@@ -57,7 +57,8 @@ def _register(job: Job, run: Run) -> dict[str, str]:
     log.info("choosing the engine: comparing at every split, measuring")
     choice = engines.choose(estimator, rows)
     for one in choice.report["candidates"]:
-        log.info("%s: %s, %s µs a row", one["kind"], "agrees" if one["agrees"] else "differs", one["one_row_us"])
+        times = ", ".join(f"{us} (of {size})" for size, us in one["us_per_row"].items())
+        log.info("%s: %s, µs a row: %s", one["kind"], "agrees" if one["agrees"] else "differs", times)
 
     examples = golden.rows(job.model, holdout, choice.engine.scores(rows))
     served = contract.features(job.model).matrix(contract.columns_of_rows(examples, contract.kinds(contract.schema(job.model).Input)))
@@ -69,7 +70,7 @@ def _register(job: Job, run: Run) -> dict[str, str]:
         model=job.model,
         task=job.entry.task,
         estimator=estimator,
-        engine=choice.engine,
+        stored=choice.stored,
         golden=examples,
         golden_scores=np.concatenate([choice.engine.scores(served[i : i + 1]) for i in range(len(served))]),
         reference=reference.profile(learned.columns, contract.features(job.model).FEATURES, matrix, scores),

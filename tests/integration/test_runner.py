@@ -8,8 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,68 +17,10 @@ import psutil
 import pytest
 
 from bentos import catalogue, contract
+from bentos.serving import walker
 from bentos.serving.__main__ import app
-from tests.conftest import ROOT, find_free_port, wait_until
-from tests.fakes import DeploymentServer
-from tests.versions import POLICY, build
-
-
-class Upstream(threading.Thread):
-    """DeploymentServer on an event loop of its own, so that synchronous tests can use it."""
-
-    def __init__(self, files: Path, model: str) -> None:
-        super().__init__(daemon=True)
-        self.loop = asyncio.new_event_loop()
-        self.server = DeploymentServer(files)
-        self.policy = POLICY if catalogue.load().models[model].task == "classification" else None
-        for version in ("1", "2"):
-            self.server.add(version, build(files / version, model, seed=int(version)).sha256)
-        self.server.promote("1", policy=self.policy)
-
-    def run(self) -> None:
-        self.loop.run_forever()
-
-    def __enter__(self) -> "Upstream":
-        self.start()
-        asyncio.run_coroutine_threadsafe(self.server.__aenter__(), self.loop).result(5)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self.server.__aexit__(None, None, None), self.loop).result(5)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.join(5)
-        self.loop.close()
-
-    def promote(self, version: str) -> None:
-        self.loop.call_soon_threadsafe(self.server.promote, version)
-
-    def environment(self, cache: Path) -> dict[str, str]:
-        url = self.server.url
-        return {
-            "RUNNER_CONTROL_URL": url,
-            "RUNNER_MLFLOW_URL": url,
-            "RUNNER_CONTROL_TOKEN": DeploymentServer.TOKEN,
-            "RUNNER_CACHE_DIR": str(cache),
-            "RUNNER_HOST": "127.0.0.1",
-            "BENTOML_DO_NOT_TRACK": "true",
-        }
-
-
-@contextmanager
-def process(model: str, upstream: Upstream, folder: Path, cwd: Path = ROOT) -> Iterator[tuple[subprocess.Popen[bytes], str, float]]:
-    """A running process, its address, and the seconds that it took to become ready."""
-    port = find_free_port()
-    environment = os.environ | upstream.environment(folder / "cache") | {"RUNNER_PORT": str(port)}
-    log = folder / "log"
-    with log.open("ab") as output:
-        started = time.monotonic()
-        running = subprocess.Popen([sys.executable, "-m", "bentos.serving", "--model", model], cwd=cwd, env=environment, stdout=output, stderr=output)
-        try:
-            wait_until(f"http://127.0.0.1:{port}/readyz", running, log, 30)
-            yield running, f"http://127.0.0.1:{port}", time.monotonic() - started
-        finally:
-            running.terminate()
-            running.wait(10)
+from tests.conftest import ROOT
+from tests.runners import Upstream, process
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BentoML 1.4 with newer pydantic and pathspec
@@ -120,7 +60,7 @@ def test_a_process_is_ready_fast_small_and_without_scikit_learn(tmp_path: Path) 
             slots = httpx.get(f"{url}/slots").json()
             children = psutil.Process(running.pid).children()
     assert slots["champion"]["source"] == "cache"
-    assert slots["champion"]["engine"] == "gtil"
+    assert slots["champion"]["engine"] == ("native" if walker.LIBRARY.exists() else "gtil")
     assert children == []
     assert not re.search(r"/(sklearn|scipy|pandas|skops)/", loaded)
     assert memory <= 170e6
@@ -193,6 +133,8 @@ def test_bentoml_builds_it_and_it_runs_from_what_was_built(model: str, tmp_path:
     source = tmp_path / "bentoml" / "bentos" / model / "test" / "src"
     others = [name for name in catalogue.names() if name != model]
     assert not any((source / "bentos" / name).exists() for name in others)
+    native = source / walker.LIBRARY.parent.relative_to(ROOT)
+    assert {path.name for path in native.iterdir()} == {path.name for path in walker.LIBRARY.parent.iterdir()}
     if model == "attrition":
         with Upstream(tmp_path / "files", model) as upstream, process(model, upstream, tmp_path, cwd=source) as (running, url, _):
             assert psutil.Process(running.pid).cwd() == str(source)

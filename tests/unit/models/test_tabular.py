@@ -2,10 +2,12 @@
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from bentos import tabular
 from bentos.contract import BadData
@@ -100,9 +102,15 @@ def test_two_files_of_one_form_are_not_added_up(tmp_path: Path) -> None:
 
 
 def test_codes() -> None:
-    known = {"low": 0, "high": 1}
-    assert codes("risk", np.array(["high", "low"], dtype=object), known).tolist() == [1.0, 0.0]
+    known = {"risk": {"low": 0, "high": 1}, "sex": {"f": 0, "m": 1}}
+
+    def column(*texts: object) -> NDArray[Any]:
+        return np.array(texts, dtype=object)
+
+    assert codes({"sex": column("f", "f"), "risk": column("high", "low")}, known).tolist() == [[1.0, 0.0], [0.0, 0.0]]
     with pytest.raises(ValueError, match=r"risk: 'odd' is none of low, high"):
-        codes("risk", np.array(["odd"], dtype=object), known)
-    with pytest.raises(ValueError, match="risk: nan is none of"):
-        codes("risk", np.array([np.nan]), known)
+        codes({"risk": column("low", "odd"), "sex": column("f", "x")}, known)
+    with pytest.raises(ValueError, match="sex: nan is none of f, m"):
+        codes({"risk": column("low"), "sex": np.array([np.nan])}, known)
+    with pytest.raises(KeyError, match="sex"):
+        codes({"risk": column("low")}, known)

@@ -1,5 +1,6 @@
 import asyncio
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,28 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from bentos.serving import walker
 from bentos.serving.settings import RunnerSettings
+from tests.conftest import ROOT
 from tests.fakes import DeploymentServer
 from tests.versions import Version, build
 
 MODEL = "attrition"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _walker() -> None:
+    """Built as `make up` does it."""
+    subprocess.run(["make", "-s", str(walker.LIBRARY.relative_to(ROOT))], cwd=ROOT, check=True)
+
+
+@pytest.fixture
+def native() -> None:
+    """Skips the test where there is no compiler."""
+    try:
+        walker.library()
+    except walker.Unavailable as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bentos import catalogue, contract
-from bentos.serving.answers import answer
+from bentos.serving.answers import in_columns, in_rows
 from tests.versions import POLICY
 
 
@@ -18,18 +18,21 @@ from tests.versions import POLICY
     ],
 )
 def test_the_policy_decides(probability: float, decision: str, risk_level: str) -> None:
-    (found,) = answer("attrition", np.array([probability]), {}, POLICY)
+    scores, decisions, (found,) = in_rows("attrition", np.array([probability]), {}, POLICY)
+    assert (scores, decisions) == ([probability], [decision])
     assert found == {"prediction": int(decision == "leaves"), "probability": probability, "decision": decision, "risk_level": risk_level}
 
 
 def test_another_threshold_is_another_decision_for_the_same_probability() -> None:
-    (found,) = answer("attrition", np.array([0.25]), {}, POLICY | {"threshold": 0.3})
+    _, _, (found,) = in_rows("attrition", np.array([0.25]), {}, POLICY | {"threshold": 0.3})
     assert (found["decision"], found["risk_level"]) == ("stays", "medium")
 
 
 def test_without_a_policy_nothing_is_decided() -> None:
     with pytest.raises(ValueError, match="attrition has no decision policy"):
-        answer("attrition", np.array([0.25]), {}, None)
+        in_rows("attrition", np.array([0.25]), {}, None)
+    with pytest.raises(ValueError, match="attrition has no decision policy"):
+        in_columns("attrition", np.array([0.25]), {}, None)
 
 
 @pytest.mark.parametrize("model", catalogue.names())
@@ -37,7 +40,7 @@ def test_answers_are_the_models_output(model: str) -> None:
     schema = contract.schema(model)
     row = schema.Input.model_validate(schema.EXAMPLE).model_dump()
     columns = contract.columns_of_rows([row, row], contract.kinds(schema.Input))
-    answers = answer(model, np.array([0.25, 0.5]), columns, POLICY)
+    _, _, answers = in_rows(model, np.array([0.25, 0.5]), columns, POLICY)
     assert len(answers) == 2
     for found in answers:
         assert set(schema.Output.model_validate(found).model_dump()) == set(found)

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from bentos import contract
-from bentos.serving import artifact, estimators
+from bentos.serving import artifact, engines, estimators
 from bentos.serving.artifact import Refused
 from tests.versions import Version, build
 
 MODEL = "credit_scoring"
+FASTER_BY_SIZE = {"native": {"1": 1, "8": 1, "64": 9, "1024": 9}, "gtil": {"1": 5, "8": 5, "64": 5, "1024": 5}}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def change(folder: Path, name: str, update: Callable[[dict[str, Any]], object]) 
 
 def test_what_was_written_is_read_and_scores_alike(original: Version) -> None:
     found = artifact.read(original.folder, MODEL, original.sha256)
-    assert found.engine.kind == "gtil"
+    assert found.engine.kind == original.engine.kind
     assert found.contract["run_id"] == "run-1"
     assert found.contract["versions"] == artifact.versions()
     scores, _ = found.score(original.rows)
@@ -115,6 +116,17 @@ def test_a_contract_of_another_process_is_refused(update: Callable[[dict[str, An
     assert str(refused.value).startswith(words)
 
 
+@pytest.mark.usefixtures("native")
+def test_each_engine_that_will_score_has_to_reproduce_the_golden_rows(folder: Path) -> None:
+    """The walker for single rows, treelite for many: one of them is another model's."""
+    change(folder, "engine.json", lambda document: document.update(us_per_row=FASTER_BY_SIZE))
+    both = artifact.read(folder, MODEL, seal(folder))
+    assert both.engine.kind == "native+gtil"
+    change(folder, "engine.json", lambda document: next(form for form in document["forms"] if form["kind"] == "native").update(divisor=12.0))
+    with pytest.raises(Refused, match="of 30 golden rows are not reproduced"):
+        artifact.read(folder, MODEL, seal(folder))
+
+
 def test_golden_rows_that_are_not_reproduced_are_refused(folder: Path, original: Version) -> None:
     sha256 = change(folder, "golden.json", lambda document: document["scores"].__setitem__(3, document["scores"][3] + 1e-9))
     with pytest.raises(Refused, match=r"^golden\.json: 1 of 30 golden rows are not reproduced; row 3: expected .*, found .*, tolerance 1e-12$"):
@@ -127,9 +139,12 @@ def test_golden_rows_that_are_not_reproduced_are_refused(folder: Path, original:
         artifact.read(folder, MODEL, sha256)
 
 
-def test_a_broken_engine_is_refused(folder: Path) -> None:
-    (folder / "engine.tl").write_bytes(b"\0" * 64)
-    with pytest.raises(Refused, match=r"^engine\.json: the engine cannot be loaded: ValueError: treelite: "):
+@pytest.mark.usefixtures("native")
+@pytest.mark.parametrize(("file", "kind", "words"), [("engine.tl", "gtil", "ValueError: treelite: "), ("walker.npz", "native", "ValueError: ")])
+def test_a_broken_engine_is_refused(file: str, kind: str, words: str, folder: Path) -> None:
+    change(folder, "engine.json", lambda document: document.update(forms=[form for form in document["forms"] if form["kind"] == kind]))
+    (folder / file).write_bytes(b"\0" * 64)
+    with pytest.raises(Refused, match=rf"^engine\.json: the engine cannot be loaded: {words}"):
         artifact.read(folder, MODEL, seal(folder))
 
 
@@ -148,7 +163,7 @@ def test_too_few_golden_rows_are_not_written(original: Version, tmp_path: Path) 
             model=MODEL,
             task="classification",
             estimator=original.estimator,
-            engine=original.engine,
+            stored=engines.Stored([original.engine], {}),
             golden=original.rows[:1],
             golden_scores=np.zeros(1),
             reference={},

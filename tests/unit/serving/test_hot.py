@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from starlette.applications import Starlette
 
-from bentos import contract
+from bentos import catalogue, contract
 from bentos.contract import Floats
 from bentos.serving import artifact
 from bentos.serving.hot import HotApp
@@ -47,7 +47,7 @@ class Broken:
 
 @asynccontextmanager
 async def opened(slots: Slots, most: int = 8, model: str = MODEL) -> AsyncIterator[tuple[httpx.AsyncClient, Runner]]:
-    runner = Runner(model, "r1", decides=model == MODEL)
+    runner = Runner(model, "r1", decides=catalogue.load().models[model].decisions is not None)
     runner.slots = slots
 
     @asynccontextmanager
