@@ -1,6 +1,6 @@
 """One base for every error that a client may see; its body is RFC 9457 problem details."""
 
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar, NotRequired, TypedDict
 
 
 class FieldError(TypedDict):
@@ -9,6 +9,8 @@ class FieldError(TypedDict):
     field: str
     rule: str
     value: Any
+    line: NotRequired[int]
+    """Where in a CSV file."""
 
 
 class Problem(Exception):
@@ -65,6 +67,18 @@ class NotFound(Problem):
 class MethodNotAllowed(Problem):
     status = 405
     title = "Method not allowed"
+
+
+class RequestTimeout(Problem):
+    """The client did not send its request in the time it has for that."""
+
+    status = 408
+    title = "Request too slow"
+
+
+class NotAcceptable(Problem):
+    status = 406
+    title = "Not acceptable"
 
 
 class Conflict(Problem):

@@ -1,15 +1,16 @@
 """The parts of HTTP that all our services share: request ids, problem+json, and reading a JSON body safely."""
 
 import logging
+import os
 import re
 from collections.abc import Sequence
+from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import uuid4
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -41,13 +42,13 @@ def field_errors(found: Sequence[Any], skip: int = 0) -> list[errors.FieldError]
         {
             "field": ".".join(str(part) for part in error["loc"][skip:]) or "body",
             "rule": error["msg"],
-            "value": None if error["type"] == "missing" or _SECRET.search(str(error["loc"][-1:])) else _shown(error.get("input")),
+            "value": None if error["type"] == "missing" or _SECRET.search(str(error["loc"][-1:])) else shown(error.get("input")),
         }
         for error in found
     ]
 
 
-def _shown(value: Any) -> Any:
+def shown(value: Any) -> Any:
     if value is None or isinstance(value, bool | int):
         return value if not isinstance(value, int) or abs(value) < 2**53 else str(value)[:SHOWN_VALUE]
     if isinstance(value, float):
@@ -60,33 +61,59 @@ def _shown(value: Any) -> Any:
     return text if len(text) <= SHOWN_VALUE else text[:SHOWN_VALUE] + "…"
 
 
-def require_json(request: Request) -> None:
+def header(scope: Scope, name: bytes) -> bytes:
+    """The first of that name, which is in lower case; empty when there is none."""
+    for given, value in scope["headers"]:
+        if given == name:
+            return bytes(value)
+    return b""
+
+
+def require_json(scope: Scope) -> None:
     """Raises UnsupportedMedia."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise errors.UnsupportedMedia(f"Content-Type must be application/json, not {kind or 'absent'}.")
+    given = header(scope, b"content-type")
+    if given != b"application/json":
+        kind = given.decode("latin-1").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise errors.UnsupportedMedia(f"Content-Type must be application/json, not {kind or 'absent'}.")
+
+
+async def json_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """At most `limit` bytes, whatever Content-Length says. Raises UnsupportedMedia, TooLarge, or ClientDisconnect."""
+    require_json(scope)
+    return await body_of(scope, receive, limit)
+
+
+async def body_of(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """At most `limit` bytes, whatever Content-Length says. Raises TooLarge, or ClientDisconnect."""
+    declared = header(scope, b"content-length")
+    size = int(declared) if declared.isdigit() else 0
+    chunks: list[bytes] = []
+    more = size <= limit
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body = message.get("body", b"")
+        more = message.get("more_body", False)
+        if not chunks and not more and len(body) <= limit:
+            return bytes(body)
+        chunks.append(body)
+        size = sum(map(len, chunks))
+        more = more and size <= limit
+    if size > limit:
+        raise errors.TooLarge(f"The body may have {limit} bytes at most; send fewer rows, or use the batch endpoint.")
+    return b"".join(chunks)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """At most `limit` bytes, whatever Content-Length says. Raises TooLarge."""
-    declared = request.headers.get("content-length", "")
-    too_large = errors.TooLarge(f"The body may have {limit} bytes at most; send fewer rows, or use the batch endpoint.")
-    if declared.isdigit() and int(declared) > limit:
-        raise too_large
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise too_large
-        chunks.append(chunk)
-    return b"".join(chunks)
+    """`body_of` the request."""
+    return await body_of(request.scope, request.receive, limit)
 
 
 async def read_json(request: Request, adapter: TypeAdapter[T], limit: int) -> T:
     """The body as the adapter's type. Raises UnsupportedMedia, TooLarge, or Invalid with every error of the payload."""
-    require_json(request)
-    body = await read_body(request, limit)
+    body = await json_body(request.scope, request.receive, limit)
     try:
         return adapter.validate_json(body)
     except ValidationError as error:
@@ -106,6 +133,16 @@ def _all_at_once(found: Sequence[Any], skip: int = 0) -> errors.Invalid:
     return errors.Invalid(f"{len(found)} field error{'s' if len(found) > 1 else ''}{shown}: see `errors`.", errors=listed)
 
 
+_random = Random()  # noqa: S311 - ids are no secrets, and the kernel's numbers cost five times as much
+os.register_at_fork(after_in_child=_random.seed)
+
+
+def request_id_of(scope: Scope) -> str:
+    """The caller's own id if it is well formed, else a new one."""
+    given = header(scope, b"x-request-id")
+    return given.decode() if given and _WELL_FORMED_ID.match(given) else f"{_random.getrandbits(128):032x}"
+
+
 class RequestIds:
     """Gives every request an id, the caller's own if it is well formed, and every answer the header with it."""
 
@@ -116,8 +153,7 @@ class RequestIds:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        request_id = given.decode() if _WELL_FORMED_ID.match(given) else uuid4().hex
+        request_id = request_id_of(scope)
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 
 from psycopg import AsyncConnection, Notify, OperationalError, sql
@@ -11,7 +11,7 @@ from psycopg_pool import AsyncConnectionPool
 
 log = logging.getLogger(__name__)
 
-ProcessName = Literal["gateway", "gateway-journal", "gateway-listen", "control", "control-listen", "migrations", "cli"]
+ProcessName = Literal["gateway", "gateway-journal", "gateway-batch", "gateway-listen", "control", "control-listen", "migrations", "cli"]
 """Shown as `application_name` in pg_stat_activity."""
 
 Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
@@ -53,8 +53,14 @@ async def open_pool(url: str, process: ProcessName, *, min_size: int = 1, max_si
     return pool
 
 
-async def listen(url: str, process: ProcessName, channels: list[str]) -> AsyncIterator[Notify | None]:
-    """Notifications of the channels, without end. Yields None after each (re)connection: what was missed is unknown, so drop what you keep."""
+SILENT_SECONDS, ANSWER_SECONDS = 5.0, 2.0
+
+
+async def listen(url: str, process: ProcessName, channels: list[str], lost: Callable[[], None] = lambda: None) -> AsyncIterator[Notify | None]:
+    """Notifications of the channels, without end. Yields None after each (re)connection: what was missed is unknown, so drop what you keep.
+
+    `lost` is called when the connection breaks; one that just fell silent is noticed within SILENT_SECONDS + ANSWER_SECONDS.
+    """
     delay = 0.1
     while True:
         try:
@@ -63,9 +69,13 @@ async def listen(url: str, process: ProcessName, channels: list[str]) -> AsyncIt
                     await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                 delay = 0.1
                 yield None
-                async for notification in connection.notifies():
-                    yield notification
-        except OperationalError as error:
-            log.warning("lost the connection that listens", extra={"channels": channels, "error": str(error)})
+                while True:
+                    async for notification in connection.notifies(timeout=SILENT_SECONDS):
+                        yield notification
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        await connection.execute("SELECT")
+        except (OperationalError, TimeoutError) as error:
+            lost()
+            log.warning("lost the connection that listens", extra={"channels": channels, "error": str(error) or type(error).__name__})
         await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-        delay = min(delay * 2, 5.0)
+        delay = min(delay * 2, 1.0)

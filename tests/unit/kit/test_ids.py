@@ -1,15 +1,16 @@
+import multiprocessing
+import time
 from datetime import UTC, datetime, timedelta
-from uuid import RFC_4122
-
-import pytest
+from uuid import RFC_4122, UUID
 
 from services.kit import ids
 
 
 def test_ids_are_version_7_and_rise() -> None:
-    made = [ids.uuid7() for _ in range(20_000)]
+    made = [*(ids.uuid7() for _ in range(20_000)), *(UUID(bytes=one) for one in ids.uuid7_block(20_000)), UUID(bytes=ids.uuid7_bytes())]
     assert made == sorted(set(made))
     assert {(value.version, value.variant) for value in made} == {(7, RFC_4122)}
+    assert {str(value)[-8:] for value in made} == {ids.node()}
 
 
 def test_time_is_that_of_creation() -> None:
@@ -17,11 +18,34 @@ def test_time_is_that_of_creation() -> None:
     assert before <= ids.timestamp_of(ids.uuid7()) <= datetime.now(UTC) + timedelta(seconds=1)
 
 
-def test_ids_go_on_rising_when_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = ids.uuid7()
-    monkeypatch.setattr(ids.time, "time_ns", lambda: 0)
-    later = [ids.uuid7() for _ in range(100)]
-    assert [first, *later] == sorted({first, *later})
+def test_ids_go_on_rising_when_the_clock_is_set_back() -> None:
+    now = [time.time_ns()]
+    clock = ids.Clock(lambda: now[0])
+
+    def make() -> list[bytes]:
+        return [clock.encode(value) for value in (*clock.take(), *clock.take(50), *clock.take())]
+
+    made = make()
+    for hours_back in (1, 24, 10_000):
+        now[0] -= hours_back * 3_600_000_000_000
+        made += make()
+    now[0] = time.time_ns() + 3_600_000_000_000
+    made += make()
+    assert made == sorted(set(made))
+
+
+def test_a_full_counter_runs_on_into_the_next_millisecond() -> None:
+    moment = 1_800_000_000_000
+    clock = ids.Clock(lambda: moment * 1_000_000)
+    made = [clock.encode(value) for value in clock.take(2**42)[-2:]] + [clock.encode(clock.take().start)]
+    assert made == sorted(set(made))
+    assert ids.timestamp_of(UUID(bytes=made[-1])) == datetime.fromtimestamp(moment // 1000 + 0.001, UTC)
+
+
+def test_a_forked_process_is_a_node_of_its_own() -> None:
+    context = multiprocessing.get_context("fork")
+    with context.Pool(1) as pool:
+        assert pool.apply(ids.node) != ids.node()
 
 
 def test_floor_is_below_every_id_of_its_moment() -> None:
