@@ -34,12 +34,21 @@ endef
 	$(call sync,--group dev)
 	@touch .venv/.synced
 
-.PHONY: help up down status logs test lint format clean
+# Optional: where it cannot be built, runners score with another engine. No option that lets a compiler round differently.
+WALKER := bentos/serving/native/walker.so
+
+$(WALKER): $(wildcard bentos/serving/native/*.[ch])
+	@rm -f $@
+	@if command -v $(CC) >/dev/null; then \
+		$(CC) -O3 -std=c11 -ffp-contract=off -shared -fPIC -o $@.$$$$ $(filter %.c,$^) -lm && mv $@.$$$$ $@ || \
+		{ rm -f $@.$$$$; echo "the native tree walker could not be built; runners work without it, slower" >&2; }; fi
+
+.PHONY: help up down status logs test lint bench format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-up: .venv/.synced ## start everything, train what was never trained, say how to use it
+up: .venv/.synced $(WALKER) ## start everything, train what was never trained, say how to use it
 	@$(BIN)/modelyard up
 
 down: .venv/.synced ## stop everything
@@ -51,7 +60,7 @@ status: .venv/.synced ## show the processes
 logs: .venv/.synced ## show what the processes write, as it comes
 	@$(BIN)/modelyard logs --follow
 
-test: lint ## check the code, then run every test
+test: lint $(WALKER) ## check the code, then run every test
 	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/e2e
 	@$(BIN)/pytest tests/e2e
 
@@ -60,6 +69,10 @@ lint: .venv/.synced-dev ## check style, types and boundaries
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+# BENCH="--quick" for a first look; --help tells the rest.
+bench: .venv/.synced-dev $(WALKER) ## measure ours and the peers in turn (half an hour; BENCH="--quick": five minutes)
+	@$(BIN)/python -m tests.bench $(BENCH)
 
 format: .venv/.synced-dev ## put the code into its form
 	@$(BIN)/ruff check --fix --quiet .

@@ -25,6 +25,7 @@ COMMANDS = {
     "promote": "models:promote",
     "rollback": "models:rollback",
     "ledger": "models:ledger",
+    "audit": "audit:audit",
     "token": "accounts:token",
     "users": "accounts:users",
 }

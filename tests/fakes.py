@@ -1,10 +1,17 @@
 """Stand-ins for collaborators, written by hand: they keep the real one's promises in the simplest way."""
 
 import asyncio
+import json
+import re
+import socket
+import struct
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -13,7 +20,7 @@ class Served(ABC):
     """A small aiohttp server on a free port. `async with RunnerServer() as runner: runner.url`"""
 
     def __init__(self) -> None:
-        self._web = web.Application()
+        self._web = web.Application(client_max_size=64 * 1024**2)
         self._web.router.add_route("*", "/{path:.*}", self.handle)
         self._server: web.AppRunner | None = None
         self.url = ""
@@ -37,26 +44,48 @@ class Served(ABC):
 
 
 class RunnerServer(Served):
-    """A runner's /rows and /slots. It answers probability 0.25 and `decision`, from `version`; `refuse` makes it say something else."""
+    """A runner's /rows, /columns and /slots. It answers `score` of each row as probability, and `decision`, from `version` of `model`.
 
-    def __init__(self, *, decision: str = "stays") -> None:
+    `refuse` makes it say something else.
+    """
+
+    def __init__(self, *, model: str = "tiny", decision: str = "stays") -> None:
         super().__init__()
+        self.model = model
         self.version = "3"
         self.next_versions: list[str] = []
         """Served one after the other, each from the call after the one that came before."""
         self.policy_version: int | None = 2
         self.decision = decision
+        self.score: Callable[[dict[str, Any]], float] = lambda _: 0.25
+        self.kept: set[str] = set()
+        """Versions, besides the one that serves, that answer blocks that are pinned to them."""
         self.delay = 0.0
         self.calls: list[list[dict[str, Any]]] = []
+        self.timeouts: list[float] = []
+        """What each call said in X-Request-Timeout."""
+        self.draining = False
+        """Every answer says that it is about to stop."""
         self.refuse: tuple[int, dict[str, Any], dict[str, str]] | None = None
         self.refused_row: dict[str, Any] | None = None
 
     async def handle(self, request: web.Request) -> web.Response:
+        answer = await self._answer(request)
+        if self.draining:
+            answer.headers.update({"X-Draining": "1", "Connection": "close"})
+        return answer
+
+    async def _answer(self, request: web.Request) -> web.Response:
         if request.path == "/slots":
             return web.json_response({"champion": {"version": self.version}})
-        rows = (await request.json())["rows"]
+        self.timeouts.append(float(request.headers.get("X-Request-Timeout", "nan")))
+        pinned, rows = _block_of(await request.read()) if request.path == "/columns" else (None, (await request.json())["rows"])
         self.calls.append(rows)
         version = self.version
+        if pinned is not None and pinned["version"] != version:
+            if pinned["version"] not in self.kept:
+                return web.json_response({"detail": "not kept"}, status=409)
+            version = pinned["version"]
         if self.next_versions:
             self.version = self.next_versions.pop(0)
         await asyncio.sleep(self.delay)
@@ -65,9 +94,102 @@ class RunnerServer(Served):
             return web.json_response(document, status=status, headers=headers)
         if self.refused_row in rows:
             return web.json_response({"detail": "one row is refused"}, status=422)
-        answer = {"prediction": 0, "probability": 0.25, "decision": self.decision, "risk_level": "low"}
-        scored = {"scores": [0.25] * len(rows), "answers": [answer] * len(rows)}
-        return web.json_response({"model": "m", "version": version, "policy_version": self.policy_version, "engine": "linear"} | scored)
+        scores = [self.score(row) for row in rows]
+        by = {"model": self.model, "version": version, "policy_version": self.policy_version, "engine": "linear"}
+        if request.path == "/columns":
+            return web.Response(body=self._block(by, scores))
+        answers = [{"prediction": 0, "probability": score, "decision": self.decision, "risk_level": "low"} for score in scores]
+        return web.json_response(by | {"scores": scores, "decisions": [self.decision] * len(rows), "answers": answers})
+
+    def _block(self, by: dict[str, Any], scores: list[float]) -> bytes:
+        texts = {"decision": self.decision, "risk_level": "low"}
+        kinds: list[dict[str, Any]] = [{"name": "prediction", "kind": "integer"}, {"name": "probability", "kind": "number"}]
+        columns = kinds + [{"name": name, "kind": "text", "levels": [text]} for name, text in texts.items()]
+        header = json.dumps(by | {"rows": len(scores), "score": "probability", "decision": "decision", "columns": columns}).encode()
+        none = bytes(4 * len(scores))
+        return b"".join((len(header).to_bytes(4, "little"), header, bytes(8 * len(scores)), struct.pack(f"<{len(scores)}d", *scores), none, none))
+
+
+def _block_of(body: bytes) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """Which version a block is pinned to, and its rows."""
+    at = 4 + int.from_bytes(body[:4], "little")
+    header = json.loads(body[4:at])
+    columns: dict[str, list[Any]] = {}
+    for column in header["columns"]:
+        count = header["rows"] * (column["width"] or 1)
+        size = count * (4 if column["kind"] == "text" else 8)
+        values: list[Any] = list(struct.unpack(f"<{count}{'i' if column['kind'] == 'text' else 'd'}", body[at : at + size]))
+        if column["kind"] == "text":
+            values = [[*column["levels"], None][code] for code in values]
+        values = [None if value != value else value for value in values]
+        columns[column["name"]] = values if column["width"] is None else [values[i : i + column["width"]] for i in range(0, count, column["width"])]
+        at += size
+    assert at == len(body)
+    return header["serving"], [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+class WireServer:
+    """A TCP server that answers each POST with the next of `answers`, byte for byte, and goes on as `afterwards` says. GET /slots it answers well.
+
+    When there are no more answers, it never answers: half-open is what remains. `async with WireServer(b"HTTP/1.1 200 …") as server: server.url`
+    """
+
+    WELL = b'HTTP/1.1 200 OK\r\ncontent-length: 29\r\n\r\n{"champion":{"version": "3"}}'
+
+    def __init__(self, *answers: bytes, afterwards: Literal["keep", "close", "reset"] = "keep", host: str = "127.0.0.1", port: int = 0) -> None:
+        self.answers = list(answers)
+        self._host, self._port = host, port
+        self.afterwards = afterwards
+        self.posts = 0
+        self.connections = 0
+        self.well = True
+        self.url = ""
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, self._host, self._port)
+        self.url = f"http://{self._host}:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        async with asyncio.timeout(5):
+            while self._writers:  # noqa: ASYNC110 - until each handler has ended
+                await asyncio.sleep(0)
+        await self._server.wait_closed()
+
+    def hang_up(self, unasked: bytes = b"") -> None:
+        """Ends every connection before it returns, after some bytes that nobody asked for."""
+        for writer in self._writers:
+            writer.write(unasked)
+            with suppress(OSError):
+                writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._writers.add(writer)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                length = re.search(rb"content-length: (\d+)", head)
+                await reader.readexactly(int(length[1]) if length else 0)
+                if head.startswith(b"get "):
+                    writer.write(self.WELL if self.well else b"")
+                    continue
+                self.posts += 1
+                if not self.answers:
+                    continue
+                writer.write(self.answers.pop(0))
+                await writer.drain()
+                if self.afterwards == "close":
+                    break
+                if self.afterwards == "reset":
+                    writer.transport.abort()
+                    break
+        self._writers.discard(writer)
+        writer.close()
 
 
 class ControlServer(Served):
@@ -160,3 +282,51 @@ class DeploymentServer(Served):
         self.downloads.append(path)
         file = self.files / path
         return web.Response(body=file.read_bytes()) if file.is_file() else web.Response(status=404)
+
+
+class DatabaseProxy:
+    """Between a gateway and its PostgreSQL. While `holds_commits`, what was copied into the audit is committed, but nobody hears of it."""
+
+    def __init__(self, database_url: str) -> None:
+        self._target = urlsplit(database_url)
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.holds_commits = False
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = self._target._replace(netloc=f"{self._target.username}@127.0.0.1:{port}").geturl()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_database, to_database = await asyncio.open_connection(self._target.hostname, self._target.port)
+        self._writers |= {writer, to_database}
+        copied = held = False
+
+        async def ask() -> None:
+            nonlocal copied, held
+            while part := await reader.read(65536):
+                copied = copied or b"COPY predictions" in part
+                held = held or (self.holds_commits and copied and b"COMMIT" in part)
+                to_database.write(part)
+                await to_database.drain()
+
+        async def answer() -> None:
+            while part := await from_database.read(65536):
+                if not held:
+                    writer.write(part)
+                    await writer.drain()
+
+        with suppress(OSError):
+            await asyncio.wait([asyncio.create_task(ask()), asyncio.create_task(answer())], return_when=asyncio.FIRST_COMPLETED)
+        writer.close()
+        to_database.close()

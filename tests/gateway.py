@@ -1,8 +1,9 @@
 """A whole gateway for tests: the real application on a real database, with a stand-in runner and control."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, Literal, cast
 
@@ -18,7 +19,7 @@ from services.gateway.app import create
 from services.gateway.auth import repository
 from services.gateway.auth.passwords import Passwords
 from services.gateway.lifespan import running
-from services.gateway.predictions.contracts import contract
+from services.gateway.predictions.contracts import Contracts, contract
 from services.gateway.settings import Settings
 from services.gateway.state import State
 from tests.fakes import ControlServer, RunnerServer
@@ -75,12 +76,13 @@ class Gateway:
 
 
 @asynccontextmanager
-async def started(database_url: str, **more: Any) -> AsyncIterator[Gateway]:
-    """The gateway with `tiny` as its only model and no users."""
-    async with RunnerServer() as runner, ControlServer() as control:
-        given = {"database_url": database_url, "control_url": control.url, "control_token": "control-token", "runner_url": runner.url}
+async def started(database_url: str, contracts: Contracts = CONTRACTS, **more: Any) -> AsyncIterator[Gateway]:
+    """The gateway with `tiny` as its only model, unless others are given, and no users."""
+    async with RunnerServer() as runner, ControlServer() as control, AsyncExitStack() as stack:
+        spool = stack.enter_context(TemporaryDirectory(prefix="modelyard-spool-"))
+        given = {"database_url": database_url, "control_url": control.url, "control_token": "control-token", "runner_url": runner.url, "spool_dir": spool}
         settings = Settings.model_validate(given | {"rate_limit": "1000000/minute"} | more)
-        app = create(CONTRACTS, lambda: running(settings, CONTRACTS, Passwords(HASHER)))
+        app = create(contracts, lambda: running(settings, contracts, Passwords(HASHER)))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("203.0.113.7", 1))
         async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=30) as client:
             yield Gateway(app, client, runner, control)

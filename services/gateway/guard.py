@@ -63,7 +63,7 @@ class GuardedRoute(APIRoute):
             if TABLE[(request.method, self.path)] != PUBLIC:
                 request.state.principal = await admit(request.scope, state, self.path)
             if takes_body:
-                require_json(request)
+                require_json(request.scope)
                 request._body = await read_body(request, state.settings.max_row_bytes)
                 require_plain_json(request._body)
             return await handle(request)

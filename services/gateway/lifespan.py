@@ -2,32 +2,43 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 import aiohttp
 
+from services.gateway.admission import Admission
 from services.gateway.auth.administration import Administration
 from services.gateway.auth.credentials import Credentials
 from services.gateway.auth.passwords import Passwords
 from services.gateway.auth.service import Sessions
 from services.gateway.auth.tokens import AccessTokens
+from services.gateway.deadlines import Deadlines
 from services.gateway.limits import Limit
 from services.gateway.models.service import Control
 from services.gateway.operations.service import Health
+from services.gateway.predictions.batch.audit import Audit
+from services.gateway.predictions.batch.service import Batches
 from services.gateway.predictions.contracts import Contracts
+from services.gateway.predictions.hop import Runner
 from services.gateway.predictions.journal import Journal
-from services.gateway.predictions.runners import Runner
+from services.gateway.predictions.spool import Spool
+from services.gateway.predictions.spool.emptying import keep_empty
 from services.gateway.settings import Settings
 from services.gateway.state import State
 from services.gateway.upkeep import Upkeep, in_background
 from services.kit import postgres
+from services.kit.ids import node
 
 JOURNAL_ROWS = 20_000
 BATCH_ROWS = 50_000
+BATCH_STATEMENT_MS = 120_000
+"""A batch's COPY lasts as long as its rows are being scored."""
 START_SECONDS = 2.0
 
 
 @asynccontextmanager
-async def running(settings: Settings, contracts: Contracts, passwords: Passwords) -> AsyncIterator[State]:
+async def running(settings: Settings, contracts: Contracts, passwords: Passwords, shared: Path | None = None) -> AsyncIterator[State]:
     """Opened in the order in which things need each other; closed in the reverse one, so that journals are empty before the database goes."""
     url = settings.database_url.get_secret_value()
     async with AsyncExitStack() as stack:
@@ -43,13 +54,28 @@ async def running(settings: Settings, contracts: Contracts, passwords: Passwords
         upkeep = Upkeep(pool, administration, settings)
         await stack.enter_async_context(in_background("upkeep", upkeep.run))
 
+        deadlines = Deadlines()
+        await stack.enter_async_context(in_background("deadlines", deadlines.run))
+        spool = await Spool.open(settings.spool_dir, node(), settings.spool_max_bytes)
+        stack.push_async_callback(spool.close)
+
+        connect = partial(postgres.connect, url, "gateway-journal", autocommit=True)
+        await stack.enter_async_context(in_background("emptying the spool", partial(keep_empty, spool, connect)))
+
         async def journal(rows: int) -> Journal:
-            made = Journal(lambda: postgres.connect(url, "gateway-journal", autocommit=True), patience=settings.audit_patience_seconds, capacity=rows)
+            made = Journal(connect, spool, deadlines, patience=settings.audit_patience_seconds, capacity=rows)
             return await stack.enter_async_context(made.running())
 
-        runners = {
-            name: Runner(session, name, settings.runner(name), timeout=contract.timeout, calls=settings.runner_calls) for name, contract in contracts.items()
-        }
+        batch_journal = await journal(BATCH_ROWS)
+        batch_connection = partial(postgres.connect, url, "gateway-batch", autocommit=True, statement_timeout_ms=BATCH_STATEMENT_MS)
+
+        max_wait = settings.max_wait_ms / 1000
+        runners = {name: Runner(name, settings.runner(name), deadlines, calls=settings.runner_calls, max_wait=max_wait) for name in contracts}
+        for runner in runners.values():
+            await stack.enter_async_context(runner.watching())
+        admission = Admission(max_wait, runners)
+        await stack.enter_async_context(in_background("admission", admission.run))
+
         state = State(
             settings=settings,
             contracts=contracts,
@@ -57,10 +83,13 @@ async def running(settings: Settings, contracts: Contracts, passwords: Passwords
             credentials=credentials,
             sessions=Sessions(pool, passwords, tokens, credentials, settings.refresh_days),
             administration=administration,
-            rate=Limit("user", settings.rate_limit),
-            logins=Limit("login", settings.login_limit),
+            rate=Limit("user", settings.rate_limit, shared),
+            logins=Limit("login", settings.login_limit, shared),
+            deadlines=deadlines,
+            admission=admission,
+            spool=spool,
             journal=await journal(JOURNAL_ROWS),
-            batches=await journal(BATCH_ROWS),
+            batches=Batches(batch_journal, Audit(batch_connection, patience=settings.audit_patience_seconds), at_once=settings.batches_at_once),
             runners=runners,
             control=Control(session, settings.control_url, settings.control_token.get_secret_value()),
             health=Health(pool, session, settings.control_url, runners),

@@ -1,19 +1,19 @@
-"""Rate limits, counted in this process; a restart forgets them."""
+"""Rate limits, counted for all workers of a gateway together; a restart of the gateway forgets them."""
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
 from limits import parse
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
 
 from services.gateway import metrics
+from services.gateway.windows import Windows
 from services.kit.errors import TooManyRequests
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What is left for one caller, as the RateLimit-* headers say it."""
 
     limit: int
@@ -25,22 +25,24 @@ class Standing:
 
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
         """For ASGI."""
-        return [(name.lower().encode(), value.encode()) for name, value in self.headers().items()]
+        return [(b"ratelimit-limit", b"%d" % self.limit), (b"ratelimit-remaining", b"%d" % self.remaining), (b"ratelimit-reset", b"%d" % self.reset)]
 
 
 class Limit:
-    def __init__(self, name: str, rate: str) -> None:
+    """`shared` is a folder that all processes that count together can write to; without one this process counts alone."""
+
+    def __init__(self, name: str, rate: str, shared: Path | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = name
         self.item = parse(rate)
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._windows = Windows(self.item.amount, self.item.get_expiry(), shared / f"limit-{name}" if shared else None, clock)
 
     def hit(self, caller: str) -> Standing:
         """Counts one request. Raises TooManyRequests, with the seconds to wait."""
-        allowed = self._limiter.hit(self.item, caller)
-        window = self._limiter.get_window_stats(self.item, caller)
-        wait = max(1, math.ceil(window.reset_time - time.time()))
-        standing = Standing(self.item.amount, window.remaining if allowed else 0, wait)
-        if not allowed:
-            metrics.rate_limited.labels(self.name).inc()
-            raise TooManyRequests(f"More than {self.item} requests; try again in {wait} s.", headers=standing.headers() | {"Retry-After": str(wait)})
-        return standing
+        amount = self.item.amount
+        allowed, hits, reset = self._windows.hit(caller)
+        wait = math.ceil(reset) or 1
+        if allowed:
+            return Standing(amount, amount - hits, wait)
+        metrics.rate_limited.labels(self.name).inc()
+        standing = Standing(amount, 0, wait)
+        raise TooManyRequests(f"More than {self.item} requests; try again in {wait} s.", headers=standing.headers() | {"Retry-After": str(wait)})

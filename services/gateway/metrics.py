@@ -11,8 +11,22 @@ _seconds = Histogram("modelyard_gateway_request_seconds", "From the request's fi
 _predictions = Counter("modelyard_predictions_total", "Rows predicted, audited and answered.", ["model", "version", "decision"])
 audit_commit_seconds = Histogram("modelyard_audit_commit_seconds", "One group commit of the audit.", buckets=LATENCY_BUCKETS)
 audit_rows = Counter("modelyard_audit_rows_total", "Audit rows by outcome: stored, late (stored, but the caller had been told 503) or refused.", ["outcome"])
-audit_waiting = Gauge("modelyard_audit_waiting", "Audit rows that wait for a commit.")
+audit_waiting = Gauge("modelyard_audit_waiting", "Audit rows that wait for a commit.", multiprocess_mode="livesum")
+spool_rows = Gauge("modelyard_spool_rows", "Rows in the spool that wait for the database.", multiprocess_mode="livesum")
+spool_bytes = Gauge("modelyard_spool_bytes", "Size of the spool's segments.", multiprocess_mode="livesum")
+spool_appended = Counter("modelyard_spool_appended_total", "Rows made durable in the spool.")
+spool_replayed = Counter("modelyard_spool_replayed_total", "Rows brought from the spool into the database.")
+spool_refused = Counter("modelyard_spool_refused_total", "Rows that the spool did not take, so that they were not answered: full or broken.", ["reason"])
+spool_corrupt = Counter("modelyard_spool_corrupt_total", "Segments set aside because something in them cannot be stored.")
 rate_limited = Counter("modelyard_rate_limited_total", "Requests refused by a limit: user or login.", ["limit"])
+
+hop_calls = Counter("modelyard_hop_calls_total", "Calls to runners by outcome.", ["model", "outcome"])
+hop_retries = Counter("modelyard_hop_retries_total", "Calls that were made again at another replica.", ["model"])
+_hop_under_way = Gauge("modelyard_hop_under_way", "Calls under way to one replica of a runner.", ["model", "replica"], multiprocess_mode="livesum")
+_hop_ejected = Gauge("modelyard_hop_ejected", "1 for a replica that gets no calls because it failed.", ["model", "replica"], multiprocess_mode="livemax")
+admission_refused = Counter(
+    "modelyard_admission_refused_total", "Predictions refused because they would have waited too long, at the hop or the gateway.", ["at"]
+)
 
 
 @cache
@@ -34,3 +48,18 @@ def answered(route: str, method: str, status: int, seconds: float) -> None:
 
 def predicted(model: str, version: str, decision: str | None, rows: int = 1) -> None:
     _predicted(model, version, decision or "none").inc(rows)
+
+
+@cache
+def _hop_call(model: str, outcome: str) -> Counter:
+    return hop_calls.labels(model, outcome)
+
+
+def hop_call(model: str, outcome: str) -> None:
+    _hop_call(model, outcome).inc()
+
+
+def hop_replica(model: str, replica: str, under_way: int, ejected: bool) -> None:
+    """The state of one replica now; one that is gone is left with zeros."""
+    _hop_under_way.labels(model, replica).set(under_way)
+    _hop_ejected.labels(model, replica).set(ejected)

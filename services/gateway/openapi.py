@@ -1,6 +1,7 @@
 """OpenAPI: FastAPI's own, plus exact operations for every model's predict routes, plus who may call what."""
 
 from typing import Any
+from uuid import UUID
 
 from fastapi import Body, FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -8,7 +9,9 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from services.gateway.access import PUBLIC, TABLE
+from services.gateway.inference import description
 from services.gateway.predictions import endpoints
+from services.gateway.predictions.batch import description as batch
 from services.gateway.predictions.contracts import Contract, Contracts
 from services.gateway.predictions.schemas import Answered, Versions
 
@@ -17,11 +20,29 @@ SECURITY = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+    "description": "The same request with the same key is answered and recorded once; the others get the first answer, with `Idempotency-Replayed: true`.",
+}
+
 
 class FieldErrorShown(BaseModel):
     field: str
     rule: str
     value: Any
+    line: int | None = Field(None, description="Where the row begins in a CSV file, from 1.")
+
+
+class RowErrorsShown(BaseModel):
+    """What is wrong with one row of a batch."""
+
+    model_config = ConfigDict(title="RowErrors")
+
+    row: int = Field(description="Position within the batch, from 0.")
+    errors: list[FieldErrorShown]
+    line: int | None = Field(None, description="Where the row begins in a CSV file, from 1.")
 
 
 class ProblemShown(BaseModel):
@@ -35,12 +56,13 @@ class ProblemShown(BaseModel):
     detail: str
     request_id: str
     errors: list[FieldErrorShown] | None = Field(None, description="Every broken rule, when the payload breaks the schema.")
+    error: str | None = Field(None, description="Below /v2, where clients of the Open Inference Protocol look for it: the detail once more.")
 
 
 def install(app: FastAPI, contracts: Contracts) -> None:
     def document() -> dict[str, Any]:
         if not app.openapi_schema:
-            documented = [route for contract in contracts.values() for route in _documented(contract)]
+            documented = [route for contract in contracts.values() for route in _documented(contract)] + description.routes(contracts)
             document = get_openapi(title=app.title, version="1", routes=[*documented, *app.routes])
             for contract in contracts.values():
                 document["components"]["schemas"] |= _exact(contract.schema.Input)
@@ -62,24 +84,34 @@ def _documented(contract: Contract) -> list[APIRoute]:
     name = row.__name__.removesuffix("Input")
     answer = create_model(f"{name}Answer", __base__=(Versions, Answered, output))
     answered = create_model(f"{name}AnsweredRow", __base__=(Answered, output))
-    listed: dict[str, Any] = {"batch_id": (str, ...), "predictions": (list[answered], ...)}
+    told = Field(None, description="With on_error=skip.")
+    listed: dict[str, Any] = {
+        "batch_id": (UUID, ...),
+        "predictions": (list[answered | None], Field(description="In the order of the rows; null for a failed one.")),
+        "rows_failed": (int | None, told),
+        "errors": (list[RowErrorsShown] | None, told),
+    }
     answers = create_model(f"{name}Answers", __base__=Versions, **listed)
-    batch = contract.batch._type
     example = contract.schema.EXAMPLE
 
     async def predict(body: Any) -> None: ...
 
-    async def predict_batch(body: Any) -> None: ...
+    async def predict_batch() -> None: ...
 
     predict.__doc__ = f"{contract.summary} The answer is given when its audit row is durable."
-    predict_batch.__doc__ = f"{contract.title} for up to 10 000 rows: all are answered, by one version of the model, or none."
+    predict_batch.__doc__ = batch.summary(contract)
     predict.__annotations__ = {"body": row}
-    predict_batch.__annotations__ = {"body": batch}
     predict.__defaults__ = (Body(openapi_examples={"example": {"value": example}}),)
-    predict_batch.__defaults__ = (Body(openapi_examples={"example": {"value": {"rows": [example]}}}),)
+    common: dict[str, Any] = {"methods": ["POST"], "tags": ["predict"]}
+    keyed: dict[str, Any] = {"parameters": [IDEMPOTENCY_KEY]}
+    many = batch.operation(contract, row.__name__)
+    many["parameters"] += keyed["parameters"]
     return [
-        APIRoute(path.format(model=contract.name), function, methods=["POST"], response_model=model, tags=["predict"], name=f"{contract.name}{suffix}")
-        for path, function, model, suffix in ((endpoints.ONE, predict, answer, ""), (endpoints.BATCH, predict_batch, answers, "_batch"))
+        APIRoute(path.format(model=contract.name), function, response_model=model, name=f"{contract.name}{suffix}", openapi_extra=extra, **common)
+        for path, function, model, suffix, extra in (
+            (endpoints.ONE, predict, answer, "", keyed),
+            (endpoints.BATCH, predict_batch, answers, "_batch", many),
+        )
     ]
 
 

@@ -5,15 +5,19 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from services.gateway.admission import Admission
 from services.gateway.auth.administration import Administration
 from services.gateway.auth.credentials import Credentials, Principal
 from services.gateway.auth.service import Sessions
+from services.gateway.deadlines import Deadlines
 from services.gateway.limits import Limit
 from services.gateway.models.service import Control
 from services.gateway.operations.service import Health
+from services.gateway.predictions.batch.service import Batches
 from services.gateway.predictions.contracts import Contracts
+from services.gateway.predictions.hop import Runners
 from services.gateway.predictions.journal import Journal
-from services.gateway.predictions.runners import Runners
+from services.gateway.predictions.spool import Spool
 from services.gateway.settings import Settings
 from services.kit.postgres import Pool
 
@@ -28,9 +32,11 @@ class State:
     administration: Administration
     rate: Limit
     logins: Limit
+    deadlines: Deadlines
+    admission: Admission
+    spool: Spool
     journal: Journal
-    batches: Journal
-    """A journal of its own, so that one row never waits for a batch of ten thousand."""
+    batches: Batches
     runners: Runners
     control: Control
     health: Health

@@ -50,6 +50,7 @@ class Upkeep:
         async with self._pool.connection() as connection:
             await predictions.ensure_partitions(connection, MONTHS_AHEAD)
             await accounts.forget_expired_sessions(connection)
+            await predictions.forget_keys(connection)
         password = self._settings.bootstrap_password
         await self._administration.bootstrap(self._settings.bootstrap_username, password.get_secret_value() if password else None)
 

@@ -1,15 +1,21 @@
 """JSON over HTTP to the platform's own services, with the standard library: a command starts in a fraction of a second."""
 
 import json
+import os
+import shutil
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from email.message import Message
+from typing import IO, Any, TypeVar
 
 from services.local.failure import Failure
 
 MOST_WAITS = 20
+STREAM_SECONDS = 300.0
+T = TypeVar("T")
 
 
 class Refused(Failure):
@@ -34,9 +40,25 @@ class Api:
 
     def send(self, method: str, path: str, body: Any = None, seconds: float = 60) -> Any:
         """Waits and tries again when it is told that it asks too often. Raises Refused, or Failure when nobody answers."""
+        return self._patiently(lambda: self._once(method, path, body, seconds))
+
+    def stream(self, path: str, body: IO[bytes], media: str, accept: str, into: IO[bytes]) -> Message:
+        """Posts a file piece by piece, writes the answer into another, and returns its headers. Raises like `send`."""
+
+        def once() -> Message:
+            body.seek(0)
+            headers = {"Content-Type": media, "Content-Length": str(os.fstat(body.fileno()).st_size), "Accept": accept}
+            with self._open("POST", path, body, headers, STREAM_SECONDS) as response:
+                shutil.copyfileobj(response, into)
+                found: Message = response.headers
+                return found
+
+        return self._patiently(once)
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
         for _ in range(MOST_WAITS):
             try:
-                return self._once(method, path, body, seconds)
+                return ask()
             except urllib.error.HTTPError as error:
                 pause = error.headers.get("Retry-After", "")
                 if error.code == 429 and pause.isdigit():
@@ -54,12 +76,15 @@ class Api:
         data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         if data is not None:
             headers["Content-Type"] = "application/json"
+        with self._open(method, path, data, headers, seconds) as response:
+            content = response.read()
+        return json.loads(content) if content else None
+
+    def _open(self, method: str, path: str, data: Any, headers: dict[str, str], seconds: float) -> Any:
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)  # noqa: S310 - our own addresses
-        with urllib.request.urlopen(request, timeout=seconds) as response:  # noqa: S310
-            content = response.read()
-        return json.loads(content) if content else None
+        return urllib.request.urlopen(request, timeout=seconds)  # noqa: S310
 
 
 def _refusal(error: urllib.error.HTTPError) -> Refused:

@@ -36,6 +36,10 @@ class Home:
         return self.folder / "logs"
 
     @property
+    def spool(self) -> Path:
+        return self.folder / "spool"
+
+    @property
     def outside(self) -> Path:
         """For what an account that cannot enter the project must reach; used by root only."""
         return Path("/var/lib/modelyard") / self.identity

@@ -128,6 +128,7 @@ def _runner(s: Settings, model: str) -> Process:
             "RUNNER_CONTROL_URL": s.url("control"),
             "RUNNER_CONTROL_TOKEN": s.control_token,
             "RUNNER_MLFLOW_URL": s.url("mlflow"),
+            "RUNNER_DRAIN_SECONDS": "0.3",
             "RUNNER_CACHE_DIR": str(s.home.folder / "runners" / model),
             "BENTOML_HOME": str(s.home.folder / "bentoml" / model),  # each wipes its folder of metrics when it starts
             "BENTOML_DO_NOT_TRACK": "true",
@@ -156,7 +157,9 @@ def _gateway(s: Settings, runners: list[Process]) -> Process:
             "GATEWAY_RUNNERS": json.dumps({runner.environment["RUNNER_MODEL"]: runner.url for runner in runners}),
             "GATEWAY_JWT_SECRET": s.jwt_secret,
             "GATEWAY_ACCESS_MINUTES": "60",
+            "GATEWAY_DRAIN_SECONDS": "0.3",
             "GATEWAY_RATE_LIMIT": "1000000/minute",  # one person's own machine
+            "GATEWAY_SPOOL_DIR": str(s.home.spool),
             "GATEWAY_BOOTSTRAP_USERNAME": ADMINISTRATOR,
             "GATEWAY_BOOTSTRAP_PASSWORD": s.administrator_password,
         },

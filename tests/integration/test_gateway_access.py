@@ -26,7 +26,7 @@ async def test_the_whole_table(gateway: Gateway) -> None:
     callers: list[tuple[Role | None, dict[str, str]]] = [(None, {}), *[(role, await gateway.user(role.name, role)) for role in Role]]
     for (method, path), needed in TABLE.items():
         # Logging out would end the walk's own session.
-        there = path.format(model="tiny", prediction_id=uuid4(), key_id=uuid4(), username="nobody")
+        there = path.format(model="tiny", prediction_id=uuid4(), key_id=uuid4(), username="nobody", version="3")
         for role, headers in callers:
             session = (await gateway.log_in(role.name))[0] if role and path == "/auth/logout" else headers
             answer = await gateway.client.request(method, there, json=BODIES.get((method, path)), headers=session)

@@ -12,6 +12,8 @@ import psycopg
 import pytest
 
 from services.gateway.access import Role
+from services.gateway.auth.credentials import DEAF_SECONDS, Credentials
+from services.gateway.auth.tokens import AccessTokens
 from tests.gateway import EXAMPLE, PASSWORD, Gateway, started
 
 
@@ -86,6 +88,39 @@ async def test_what_another_process_changes_is_known_within_a_second(gateway: Ga
         return (await gateway.client.post("/predict/tiny/batch", json={"rows": [EXAMPLE]}, headers=headers)).status_code == 403
 
     await until(refused)
+
+
+async def end_listening(database_url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other:
+        await other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'modelyard-gateway-listen' AND datname = current_database()"
+        )
+
+
+async def test_what_was_missed_while_nobody_listened_is_known_within_a_second(gateway: Gateway, database_url: str) -> None:
+    """The role is changed without a notification, as if it had been lost with the connection."""
+    headers = await gateway.user("ann", Role.analyst)
+    assert (await gateway.client.post("/predict/tiny/batch", json={"rows": [EXAMPLE]}, headers=headers)).status_code == 200
+    await gateway.query("UPDATE users SET role = 'viewer' WHERE username = 'ann' RETURNING 1")
+    await asyncio.sleep(0.1)
+    assert (await gateway.client.post("/predict/tiny/batch", json={"rows": [EXAMPLE]}, headers=headers)).status_code == 200
+    await end_listening(database_url)
+
+    async def refused() -> bool:
+        return (await gateway.client.post("/predict/tiny/batch", json={"rows": [EXAMPLE]}, headers=headers)).status_code == 403
+
+    await until(refused)
+
+
+async def test_what_is_remembered_counts_for_a_while_when_nobody_listens(gateway: Gateway) -> None:
+    now = 1000.0
+    token = (await gateway.user("ann"))["Authorization"].removeprefix("Bearer ")
+    credentials = Credentials(gateway.state.pool, AccessTokens(gateway.state.settings.jwt_secret.get_secret_value(), 15), lambda: now)
+    await credentials.verify(token)
+    now += DEAF_SECONDS - 1
+    assert credentials.known(token) is not None
+    now += 1
+    assert credentials.known(token) is None
 
 
 async def test_roles_deactivation_and_removal_take_effect_at_once(gateway: Gateway) -> None:

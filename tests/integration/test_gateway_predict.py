@@ -1,6 +1,5 @@
 """From request to audited answer."""
 
-import json
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -139,37 +138,6 @@ async def test_a_slow_and_an_absent_runner(gateway: Gateway, free_port: int, dat
     async with started(database_url, runner_url=f"http://127.0.0.1:{free_port}") as lonely:
         answer = await lonely.client.post("/predict/tiny", json=EXAMPLE, headers=(await lonely.log_in("ann"))[0])
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-
-
-async def test_a_batch_is_answered_in_order_and_stored_whole(gateway: Gateway) -> None:
-    headers = await gateway.user("ann", Role.analyst)
-    rows = [{"age": i % 100, "note": str(i)} for i in range(2500)]
-    answer = await gateway.client.post("/predict/tiny/batch", json={"rows": rows}, headers=headers)
-    body = answer.json()
-    assert (answer.status_code, body["model_version"], len(body["predictions"])) == (200, "3", 2500)
-    assert sorted(len(call) for call in gateway.runner.calls) == [500, 1000, 1000]
-    stored = await gateway.query("SELECT id::text, input->>'note' FROM predictions WHERE batch_id = %s ORDER BY row_number", body["batch_id"])
-    assert stored == [(one["prediction_id"], str(i)) for i, one in enumerate(body["predictions"])]
-
-
-async def test_a_batch_with_bad_rows_is_refused_whole(gateway: Gateway) -> None:
-    headers = await gateway.user("ann", Role.analyst)
-    answer = await gateway.client.post("/predict/tiny/batch", json={"rows": [EXAMPLE, {"age": 121}, EXAMPLE, {}]}, headers=headers)
-    assert [(error["field"], error["value"]) for error in answer.json()["errors"]] == [("rows.1.age", 121), ("rows.3.age", None)]
-    for rows, words in (([], "at least 1"), ([EXAMPLE] * 10_001, "at most 10000")):
-        answer = await gateway.client.post("/predict/tiny/batch", json={"rows": rows}, headers=headers)
-        assert (answer.status_code, words in answer.text) == (422, True), answer.text
-    big = json.dumps({"rows": [{"age": 1, "note": "x" * 9_000_000}]}).encode()
-    assert (await gateway.client.post("/predict/tiny/batch", content=big, headers=headers | JSON)).status_code == 413
-    assert gateway.runner.calls == []
-
-
-async def test_a_batch_is_answered_by_one_version_when_the_model_is_exchanged(gateway: Gateway) -> None:
-    headers = await gateway.user("ann", Role.analyst)
-    gateway.runner.next_versions = ["4"]
-    answer = await gateway.client.post("/predict/tiny/batch", json={"rows": [EXAMPLE] * 3000}, headers=headers)
-    assert answer.json()["model_version"] == "4"
-    assert await gateway.query("SELECT model_version, count(*) FROM predictions GROUP BY 1") == [("4", 3000)]
 
 
 async def test_history_is_paged_and_filtered(gateway: Gateway) -> None:

@@ -1,7 +1,9 @@
 """Who is calling: verified once against the database, then remembered until something about it changes."""
 
 import asyncio
+import math
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,8 +14,11 @@ from services.gateway.auth.tokens import KEY_START, AccessTokens, digest
 from services.kit import postgres
 from services.kit.errors import Unauthorized
 
-REMEMBERED_SECONDS = 30
-"""Verified again after this long at the latest, in case a notification was lost with its connection."""
+KEY_SECONDS = 60
+"""An API key is verified again after this long, which notes that it is in use; an access token, when it expires. What is revoked is forgotten at once."""
+DEAF_SECONDS = 120
+"""So long after the connection that hears of revocations was lost, what was verified before still counts: an outage of the database, in which nobody can
+revoke anything, does not stop predictions that go to the spool. Whoever reconnects forgets everything first."""
 MOST_REMEMBERED = 20_000
 
 
@@ -24,20 +29,29 @@ class Principal:
     session: UUID | None
     """The log-in that an access token belongs to; None for an API key."""
     until: float
+    """UNIX seconds; infinite for a key that does not expire."""
+    again: float
+    """When it is to be verified again if the database can be asked."""
 
 
 class Credentials:
-    def __init__(self, pool: postgres.Pool, tokens: AccessTokens) -> None:
+    def __init__(self, pool: postgres.Pool, tokens: AccessTokens, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
         self._tokens = tokens
         self._known: dict[str, Principal] = {}
         self._asked: dict[tuple[str, int], asyncio.Task[Principal]] = {}
         self._changes = 0
+        self._clock = clock
+        self._deaf_since: float | None = clock()
 
     def known(self, token: str) -> Principal | None:
         """Without a question to the database: microseconds."""
         principal = self._known.get(token)
-        return principal if principal is not None and principal.until > time.time() else None
+        if principal is None:
+            return None
+        if self._deaf_since is None:
+            return principal if principal.again > time.time() else None
+        return principal if principal.until > time.time() and self._clock() - self._deaf_since < DEAF_SECONDS else None
 
     async def verify(self, token: str) -> Principal:
         """Raises Unauthorized. However many requests come with the same token at once, the database is asked once."""
@@ -67,17 +81,22 @@ class Credentials:
 
     async def listen(self, url: str) -> None:
         """Hears, without end, what other processes changed."""
-        async with aclosing(postgres.listen(url, "gateway-listen", [repository.CHANNEL])) as notifications:  # type: ignore[type-var]
+        async with aclosing(postgres.listen(url, "gateway-listen", [repository.CHANNEL], self._lost)) as notifications:  # type: ignore[type-var]
             async for notification in notifications:
+                self._deaf_since = None
                 self.forget(notification.payload if notification else None)
+
+    def _lost(self) -> None:
+        if self._deaf_since is None:
+            self._deaf_since = self._clock()
 
     async def _of_key(self, token: str) -> Principal:
         async with self._pool.connection() as connection:
             holder = await repository.holder_of_key(connection, digest(token))
         if holder is None:
             raise Unauthorized("The API key is not valid: unknown, expired or revoked.")
-        until = time.time() + REMEMBERED_SECONDS
-        return Principal(holder.username, Role[holder.role], None, min(until, holder.expires_at.timestamp()) if holder.expires_at else until)
+        until = holder.expires_at.timestamp() if holder.expires_at else math.inf
+        return Principal(holder.username, Role[holder.role], None, until, min(until, time.time() + KEY_SECONDS))
 
     async def _of_access_token(self, token: str) -> Principal:
         claims = self._tokens.read(token)
@@ -85,4 +104,4 @@ class Credentials:
             role = await repository.role_in_session(connection, claims.username, claims.session)
         if role is None:
             raise Unauthorized("The session has ended: log in again.")
-        return Principal(claims.username, Role[role], claims.session, min(claims.expires, time.time() + REMEMBERED_SECONDS))
+        return Principal(claims.username, Role[role], claims.session, claims.expires, claims.expires)

@@ -8,7 +8,7 @@ import aiohttp
 import psycopg
 
 from services.gateway.predictions import repository
-from services.gateway.predictions.runners import Runners
+from services.gateway.predictions.hop import Runners
 from services.kit.postgres import Pool
 
 SECONDS = 1.0

@@ -1,21 +1,17 @@
 """What the gateway knows of each model: its schema, how to read rows of it, how long it may take."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, cast
+from typing import Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
+import msgspec
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bentos import catalogue
-from bentos.schemas import Schema, schema
-from services.kit.errors import NotFound
-
-MOST_ROWS = 10_000
-"""Rows of one batch."""
-
-
-class Batch(Protocol):
-    rows: list[BaseModel]
+from bentos.schemas import Kind, Schema, kinds, schema
+from services.gateway.predictions.decoding import decoder
+from services.kit.errors import Invalid, NotFound
+from services.kit.http import invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +20,76 @@ class Contract:
     title: str
     summary: str
     timeout: float
-    """Seconds that the runner has."""
+    """Seconds until an answer is due, unless the caller says otherwise."""
+    spools: bool
+    """While the audit's database is away its rows go to the spool; else it does not answer then."""
     schema: Schema
+    fields: Mapping[str, Kind]
+    """Of `Input`, in its order."""
     row: TypeAdapter[BaseModel]
-    batch: TypeAdapter[Batch]
+    fast: Callable[[bytes], msgspec.Struct] | None
+
+    def decode(self, body: bytes) -> object:
+        """A valid row: its fields are attributes, whatever its type. Raises BadRequest or Invalid, with every error of the payload."""
+        if self.fast is not None:
+            try:
+                return self.fast(body)
+            except (msgspec.DecodeError, ValueError, RecursionError):
+                pass  # pydantic has the last word, and the words
+        try:
+            return self.row.validate_json(body)
+        except ValidationError as error:
+            raise invalid(error) from None
+
+    def decode_python(self, row: Mapping[str, Any], *, lax: bool = False) -> object:
+        """Like `decode` for a row that came in another form than JSON; `lax` for one of texts only, as in CSV."""
+        try:
+            return self.row.validate_python(row, strict=False if lax else None)
+        except ValidationError as error:
+            raise invalid(error) from None
+
+    def encode(self, row: object) -> bytes:
+        """With its defaults, as the runner gets it and the audit keeps it. Raises Invalid for the one character that PostgreSQL cannot keep."""
+        encoded = msgspec.json.encode(row) if isinstance(row, msgspec.Struct) else self.row.dump_json(cast(BaseModel, row))
+        if b"\\u0000" in encoded and (broken := [name for name in self.fields if "\0" in str(getattr(row, name))]):
+            rule = "no character U+0000"
+            raise Invalid("No text may contain the character U+0000.", errors=[{"field": name, "rule": rule, "value": None} for name in broken])
+        return encoded
+
+    def require(self, wanted: str | None, found: str | None) -> None:
+        """Raises NotFound when one version is wanted and another is found."""
+        if wanted is not None and wanted != found:
+            raise NotFound(f"Version {wanted} of {self.name} does not serve; {f'version {found} does' if found else 'none does'}.")
 
 
 Contracts = Mapping[str, Contract]
 
 
-def contract(name: str, *, title: str, summary: str, timeout: float, schema: Schema) -> Contract:
-    rows = Annotated[list[schema.Input], Field(min_length=1, max_length=MOST_ROWS)]  # type: ignore[name-defined]
-    fields: dict[str, Any] = {"rows": (rows, ...)}
-    batch = create_model(f"{schema.Input.__name__}Batch", __config__=ConfigDict(extra="forbid", title=f"{title}: rows"), **fields)
-    return Contract(name, title, summary, timeout, schema, TypeAdapter(schema.Input), cast(TypeAdapter[Batch], TypeAdapter(batch)))
+def contract(name: str, *, title: str, summary: str, timeout: float, schema: Schema, spools: bool = True) -> Contract:
+    return Contract(
+        name=name,
+        title=title,
+        summary=summary,
+        timeout=timeout,
+        spools=spools,
+        schema=schema,
+        fields=kinds(schema.Input),
+        row=TypeAdapter(schema.Input),
+        fast=decoder(schema.Input),
+    )
 
 
 def of_catalogue() -> Contracts:
     """Imports the schema of every model; their folders' other modules stay unimported."""
     return {
-        name: contract(name, title=entry.title, summary=entry.summary, timeout=entry.timeout_seconds, schema=schema(name))
+        name: contract(
+            name,
+            title=entry.title,
+            summary=entry.summary,
+            timeout=entry.timeout_seconds,
+            schema=schema(name),
+            spools=entry.audit.on_outage == "spool",
+        )
         for name, entry in sorted(catalogue.load().models.items())
     }
 

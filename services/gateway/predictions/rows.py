@@ -5,6 +5,7 @@ for NULL) and bytes. A jsonb field is the byte 1 and the JSON text.
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -19,7 +20,7 @@ _EPOCH_MS = 946_684_800_000
 """PostgreSQL counts microseconds from 2000-01-01 UTC."""
 _BEGIN = struct.Struct("!hi16siq")
 _INT, _FLOAT8, _FLOAT4 = struct.Struct("!ii"), struct.Struct("!id"), struct.Struct("!if")
-_LENGTH = struct.Struct("!i")
+_SHORT, _LENGTH = struct.Struct("!h"), struct.Struct("!i")
 _JSONB = struct.Struct("!ib")
 
 
@@ -63,6 +64,17 @@ def encode(
 
 def identifier_of(encoded: bytes) -> bytes:
     return encoded[6:22]
+
+
+def split(joined: bytes) -> Iterator[bytes]:
+    """The tuples that were joined. Raises struct.error when they are not whole."""
+    begin = 0
+    while begin < len(joined):
+        end = begin + _SHORT.size
+        for _ in range(*_SHORT.unpack_from(joined, begin)):
+            end += _LENGTH.size + max(0, *_LENGTH.unpack_from(joined, end))
+        yield joined[begin:end]
+        begin = end
 
 
 @dataclass(frozen=True, slots=True)

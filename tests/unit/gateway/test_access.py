@@ -41,7 +41,7 @@ def test_the_documentation_shows_the_same_table() -> None:
 def test_the_metrics_are_documented() -> None:
     entries = {entry["name"]: entry for entry in yaml.safe_load((DOCS / "metrics.yaml").read_text())}
     ours = [part for part in vars(metrics).values() if hasattr(part, "_labelnames")]
-    assert len(ours) == 7
+    assert ours
     for metric in ours:
         name = metric._name + ("_total" if metric._type == "counter" else "")
         entry = entries[name]

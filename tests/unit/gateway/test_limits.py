@@ -1,7 +1,29 @@
+"""Rate limits: what they allow, and that processes which share one count as one."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from services.gateway.limits import Limit
+from services.gateway.windows import SETS, WAYS, Windows
+from services.kit import shared
 from services.kit.errors import TooManyRequests
+
+fork = multiprocessing.get_context("fork")
+
+
+class Clock:
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def test_each_caller_has_a_limit_of_its_own() -> None:
@@ -11,3 +33,135 @@ def test_each_caller_has_a_limit_of_its_own() -> None:
         limit.hit("ann")
     assert refused.value.headers["Retry-After"] == refused.value.headers["RateLimit-Reset"]
     assert limit.hit("bob").remaining == 1
+
+
+def test_the_window_slides() -> None:
+    clock = Clock(600.0)
+    windows = Windows(10, 60, clock=clock)
+    assert [windows.hit("ann").allowed for _ in range(11)] == [True] * 10 + [False]
+    clock.now += 60 + 15
+    # A quarter of the window is over: three quarters of the ten before still count, so three more are allowed.
+    assert [windows.hit("ann").allowed for _ in range(4)] == [True] * 3 + [False]
+    clock.now += 30
+    assert [windows.hit("ann").allowed for _ in range(6)] == [True] * 5 + [False]
+    clock.now += 600
+    assert [windows.hit("ann").allowed for _ in range(11)] == [True] * 10 + [False]
+
+
+def test_no_window_ever_allows_more_than_twice_its_amount_and_waiting_for_the_reset_helps() -> None:
+    clock, chance = Clock(), random.Random(5)
+    windows = Windows(20, 60, clock=clock)
+    allowed: list[float] = []
+    for _ in range(1500):
+        count = windows.hit("ann")
+        if count.allowed:
+            allowed.append(clock.now)
+        else:
+            clock.now += count.reset + 1e-6
+            assert windows.hit("ann").allowed
+            allowed.append(clock.now)
+        clock.now += chance.choice([0, 0, 0.01, 1, 20])
+    busiest = max(sum(begin <= moment < begin + 60 for moment in allowed) for begin in allowed)
+    assert 20 <= busiest <= 40
+
+
+def test_a_clock_that_is_set_back_forgives_nothing_and_blocks_nobody() -> None:
+    clock = Clock()
+    windows = Windows(3, 60, clock=clock)
+    assert [windows.hit("ann").allowed for _ in range(2)] == [True, True]
+    clock.now -= 86_400
+    assert [windows.hit("ann").allowed for _ in range(2)] == [True, False]
+    clock.now += 86_400 + 180
+    assert windows.hit("ann").allowed
+
+
+def test_more_callers_than_places_push_out_old_and_small_counts_first() -> None:
+    clock = Clock()
+    windows = Windows(1000, 60, clock=clock)
+    for _ in range(50):
+        windows.hit("guessing")
+    for number in range(SETS * WAYS + 20_000):
+        windows.hit(f"{number}")
+    assert windows.hit("guessing").hits == 51
+    clock.now += 300
+    for number in range(1000):
+        assert windows.hit(f"new {number}").hits == 1
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with shared.folder("test") as made:
+        yield made
+    assert not made.exists()
+
+
+def _hit(folder: Path, number: int, results: "multiprocessing.SimpleQueue[int]") -> None:
+    windows = Windows(3000, 86_400, folder / "limit")
+    results.put(sum(windows.hit("ann").allowed for _ in range(number)))
+
+
+def test_processes_that_share_a_limit_allow_exactly_its_amount(folder: Path) -> None:
+    results: multiprocessing.SimpleQueue[int] = fork.SimpleQueue()
+    processes = [fork.Process(target=_hit, args=(folder, 2000, results)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(20)
+    assert sum(results.get() for _ in processes) == 3000
+
+
+def _hit_without_end(folder: Path) -> None:
+    windows = Windows(10**9, 86_400, folder / "limit")
+    while True:
+        windows.hit("ann")
+
+
+def test_a_process_killed_at_any_moment_leaves_a_limit_that_works(folder: Path) -> None:
+    windows = Windows(10**9, 86_400, folder / "limit")
+    before = windows.hit("ann").hits
+    for _ in range(10):
+        process = fork.Process(target=_hit_without_end, args=(folder,))
+        process.start()
+        time.sleep(random.uniform(0.01, 0.03))
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join()
+        began = time.perf_counter()
+        after = windows.hit("ann").hits
+        assert time.perf_counter() - began < 0.01, "the lock went with its process"
+        assert after > before
+        before = after
+
+
+def test_a_stopped_process_that_holds_the_lock_does_not_stop_the_others(folder: Path) -> None:
+    import fcntl
+
+    windows = Windows(10, 60, folder / "limit")
+    with (folder / "limit").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        began = time.perf_counter()
+        assert windows.hit("ann").allowed
+        assert time.perf_counter() - began < 1
+
+
+def test_a_hit_costs_microseconds(folder: Path) -> None:
+    """Process time, so that a busy machine does not count; with room for a slow one."""
+    for limit in (Limit("user", "100000000/hour"), Limit("user", "100000000/hour", folder)):
+        limit.hit("ann")
+        began = time.process_time()
+        for _ in range(20_000):
+            limit.hit("ann")
+        assert (time.process_time() - began) / 20_000 < 12e-6
+
+
+def test_folders_that_were_left_behind_go_with_the_next_start() -> None:
+    with shared.folder("test-left") as left, shared.folder("test-left") as young:
+        # A folder in use is locked, and one that was made a moment ago may not be yet: neither is touched.
+        os.utime(left, (0, 0))
+        with shared.folder("test-left"):
+            assert left.exists()
+            assert young.exists()
+    abandoned = left.with_name("modelyard-test-left-abandoned")
+    abandoned.mkdir()
+    os.utime(abandoned, (0, 0))
+    with shared.folder("test-left"):
+        assert not abandoned.exists()

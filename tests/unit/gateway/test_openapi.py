@@ -26,3 +26,38 @@ def test_the_catalogues_models_are_all_there() -> None:
     assert {f"/predict/{model}" for model in contracts} <= set(paths)
     hidden = {"/predict/{model}", "/predict/{model}/batch", "/openapi.json", "/docs"}
     assert {path for _, path in TABLE} - hidden <= set(paths)
+
+
+def test_the_open_inference_protocol_is_described_with_a_request_for_each_model() -> None:
+    document = create(CONTRACTS, lambda: None).openapi()  # type: ignore[arg-type, return-value]
+    for path in ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"):
+        operation = document["paths"][path]["post"]
+        content = operation["requestBody"]["content"]["application/json"]
+        inputs = content["examples"]["tiny"]["value"]["inputs"]
+        assert content["schema"] == {"$ref": "#/components/schemas/InferenceRequest"}
+        assert [(one["name"], one["datatype"], one["shape"], one["data"]) for one in inputs] == [("age", "INT64", [1], [41]), ("income", "FP64", [1], [1000.5])]
+        assert operation["responses"]["200"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/InferenceResponse"}
+        assert (operation["security"], "Role: viewer." in operation["description"]) == ([{"accessToken": []}, {"apiKey": []}], True)
+    assert "security" not in document["paths"]["/v2/health/ready"]["get"]
+
+
+def test_predictions_take_an_idempotency_key() -> None:
+    document = create(CONTRACTS, lambda: None).openapi()  # type: ignore[arg-type, return-value]
+    for path in ("/predict/tiny", "/predict/tiny/batch"):
+        assert "Idempotency-Key" in {parameter["name"] for parameter in document["paths"][path]["post"]["parameters"]}
+
+
+def test_batches_are_described_in_all_their_forms() -> None:
+    document = create(CONTRACTS, lambda: None).openapi()  # type: ignore[arg-type, return-value]
+    operation = document["paths"]["/predict/tiny/batch"]["post"]
+    forms = operation["requestBody"]["content"]
+    assert forms.keys() == {"application/json", "application/x-ndjson", "application/jsonl", "text/csv", "application/vnd.apache.parquet"}
+    assert [one.get("type") for one in forms["application/json"]["schema"]["oneOf"]] == ["object", "array"]
+    assert forms["text/csv"]["example"] == "age,income\r\n41,1000.5\r\n"
+    answer = operation["responses"]["200"]
+    assert answer["content"].keys() == {"application/json", "application/x-ndjson", "application/jsonl", "text/csv"}
+    assert answer["headers"].keys() == {"X-Batch-ID", "X-Rows-Failed"}
+    assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/TinyAnswers"}
+    assert {"batch_id", "model", "model_version", "policy_version", "predictions"} <= set(document["components"]["schemas"]["TinyAnswers"]["required"])
+    assert "TinyInput" in document["components"]["schemas"]
+    assert "on_error" in {parameter["name"] for parameter in operation["parameters"]}

@@ -22,7 +22,7 @@ def test_local_mode_makes_its_own_secret_and_shows_none(monkeypatch: pytest.Monk
     assert len(one.jwt_secret.get_secret_value()) >= 32
     assert one.jwt_secret != two.jwt_secret
     assert "hidden" not in repr(one)
-    assert (one.runner("a_b"), one.runner("c_d")) == ("http://here:1", "http://runner-c-d:3000")
+    assert (one.runner("a_b"), one.runner("c_d")) == (["http://here:1"], ["http://runner-c-d:3000"])
 
 
 @pytest.mark.parametrize("wrong", [{"rate_limit": "often"}, {"bootstrap_password": "short"}, {"unknown": 1}])

@@ -47,7 +47,14 @@ def test_down_when_nothing_runs_is_no_error(tmp_path: Path) -> None:
 
 
 def test_a_wrong_use_ends_with_2(tmp_path: Path) -> None:
-    for arguments in (("nonsense",), ("promote",), ("predict", "nonsense"), ("evaluate", "attrition"), ("logs", "nonsense")):
+    for arguments in (
+        ("nonsense",),
+        ("promote",),
+        ("predict", "nonsense"),
+        ("predict", "attrition", "--output", "x.txt"),
+        ("evaluate", "attrition"),
+        ("logs", "nonsense"),
+    ):
         assert modelyard(tmp_path, *arguments).returncode == 2, arguments
 
 

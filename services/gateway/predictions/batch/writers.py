@@ -1,0 +1,143 @@
+"""Answers in the caller's form. Whatever the form, the answer's n-th row is about the request's n-th row."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+
+from services.gateway.predictions.batch.columns import Pin
+from services.gateway.predictions.batch.media import Form
+from services.gateway.predictions.batch.prepared import RowErrors
+from services.kit.http import SHOWN_ERRORS
+
+
+class About(NamedTuple):
+    """What all rows of an answer have in common."""
+
+    model: str
+    by: Pin
+    batch_id: str
+    fields: tuple[str, ...]
+    """Of the model's Output."""
+    skips: bool
+    """Failed rows are told in the answer."""
+
+
+class Answered(NamedTuple):
+    """Rows with their answers, all of the same length and order."""
+
+    ids: Sequence[str]
+    outputs: Sequence[bytes]
+    """JSON objects of the fields of Output."""
+    values: Sequence[tuple[Any, ...]]
+    """The same as values, in the order of `About.fields`."""
+
+
+class Writer(Protocol):
+    def begin(self) -> bytes: ...
+
+    def part(self, answered: Answered, numbers: Sequence[int], failed: Mapping[int, RowErrors]) -> bytes:
+        """`numbers` are those of the answered and the failed rows, in order."""
+
+    def end(self) -> bytes: ...
+
+
+class JsonWriter:
+    """`{"batch_id", "model", "model_version", "policy_version", "predictions": […]}`; with failed rows null among them, and `errors` that say why."""
+
+    def __init__(self, about: About) -> None:
+        self._about = about
+        self._separator = b""
+        self._errors: list[RowErrors] = []
+        self._failed = 0
+
+    def begin(self) -> bytes:
+        by = self._about.by
+        head = {"batch_id": self._about.batch_id, "model": self._about.model, "model_version": by.version, "policy_version": by.policy_version}
+        return orjson.dumps(head)[:-1] + b',"predictions":['
+
+    def part(self, answered: Answered, numbers: Sequence[int], failed: Mapping[int, RowErrors]) -> bytes:
+        if not numbers:
+            return b""
+        good = (b'%b,"prediction_id":"%b"}' % (output[:-1], id.encode()) for output, id in zip(answered.outputs, answered.ids, strict=True))
+        rows = [b"null" if number in failed else next(good) for number in numbers] if failed else good
+        self._failed += len(failed)
+        self._errors += list(failed.values())[: SHOWN_ERRORS - len(self._errors)]
+        separator, self._separator = self._separator, b","
+        return separator + b",".join(rows)
+
+    def end(self) -> bytes:
+        if not self._about.skips:
+            return b"]}"
+        errors = [_document(failure) for failure in self._errors]
+        return b'],"rows_failed":%d,"errors":%b}' % (self._failed, orjson.dumps(errors))
+
+
+class NdjsonWriter:
+    """One object per line: a prediction, or `row` and `errors`."""
+
+    def __init__(self, about: About) -> None:
+        by = orjson.dumps({"model_version": about.by.version, "policy_version": about.by.policy_version})
+        self._tail = b"," + by[1:] + b"\n"
+
+    def begin(self) -> bytes:
+        return b""
+
+    def part(self, answered: Answered, numbers: Sequence[int], failed: Mapping[int, RowErrors]) -> bytes:
+        tail = self._tail
+        good = (b'{"prediction_id":"%b",%b%b' % (id.encode(), output[1:-1], tail) for output, id in zip(answered.outputs, answered.ids, strict=True))
+        if not failed:
+            return b"".join(good)
+        return b"".join(orjson.dumps(_document(failed[number])) + b"\n" if number in failed else next(good) for number in numbers)
+
+    def end(self) -> bytes:
+        return b""
+
+
+class CsvWriter:
+    """A header, then a line per row; with `error` as the last column where failed rows are told."""
+
+    def __init__(self, about: About) -> None:
+        self._about = about
+        self._header = ["prediction_id", *about.fields, "model_version", "policy_version"]
+        self._tail = (about.by.version, about.by.policy_version, *([""] if about.skips else []))
+        self._text = io.StringIO(newline="")
+        self._writer = csv.writer(self._text)
+
+    def begin(self) -> bytes:
+        self._writer.writerow([*self._header, "error"] if self._about.skips else self._header)
+        return self._taken()
+
+    def part(self, answered: Answered, numbers: Sequence[int], failed: Mapping[int, RowErrors]) -> bytes:
+        tail = self._tail
+        good = ((id, *values, *tail) for id, values in zip(answered.ids, answered.values, strict=True))
+        empty = [""] * len(self._header)
+        self._writer.writerows([[*empty, _in_words(failed[number])] if number in failed else next(good) for number in numbers] if failed else good)
+        return self._taken()
+
+    def end(self) -> bytes:
+        return b""
+
+    def _taken(self) -> bytes:
+        text = self._text.getvalue()
+        self._text.seek(0)
+        self._text.truncate()
+        return text.encode()
+
+
+def _document(failure: RowErrors) -> dict[str, Any]:
+    document: dict[str, Any] = {"row": failure.row, "errors": failure.errors}
+    return document if failure.line is None else document | {"line": failure.line}
+
+
+def _in_words(failure: RowErrors) -> str:
+    return "; ".join(f"{error['field']}: {error['rule']}" for error in failure.errors)
+
+
+_BY_FORM: dict[Form, type[JsonWriter] | type[NdjsonWriter] | type[CsvWriter]] = {Form.json: JsonWriter, Form.ndjson: NdjsonWriter, Form.csv: CsvWriter}
+
+
+def writer(form: Form, about: About) -> Writer:
+    return _BY_FORM[form](about)
