@@ -33,7 +33,7 @@ Waiting = tuple[bytes, float, asyncio.Future[One]]
 class Runner:
     """One model's, over all its replicas."""
 
-    def __init__(self, model: str, urls: Sequence[str], deadlines: Deadlines, *, calls: int = 2, max_wait: float = 0.05, resolve: Resolve = resolve) -> None:
+    def __init__(self, model: str, urls: Sequence[str], deadlines: Deadlines, *, calls: int = 1, max_wait: float = 0.05, resolve: Resolve = resolve) -> None:
         """`calls` at a time to each replica; `max_wait` in seconds, for one row."""
         self.model = model
         self.url = urls[0]
