@@ -3,9 +3,11 @@
 import asyncio
 import math
 import time
+from collections import deque
 
 from services.gateway import metrics
 from services.gateway.predictions.hop import Runner, Runners
+from services.kit.connections import Protocol
 from services.kit.errors import Unavailable
 
 ROUTE = "/predict/{model}"
@@ -17,6 +19,10 @@ BUSY_SECONDS = 0.003
 """The event loop was busy without a pause if it comes to a timer so late."""
 SMOOTHING = 0.1
 """Weight of the latest tick in the rate."""
+HOLD_SECONDS = 1.0
+"""The shortest Retry-After. Who comes back before is heard when there is time, at the latest then."""
+MOST_RELEASED = 200
+"""Connections heard again in one tick."""
 
 
 class Admission:
@@ -34,6 +40,7 @@ class Admission:
         self._ended = 0
         self._rate = 0.0
         self._busy = False
+        self._held: deque[tuple[Protocol, float]] = deque()
 
     def enter(self, runner: Runner, deadline: float) -> None:
         """Before anything else is done for a prediction. Raises Unavailable; otherwise `leave` has to follow, whatever becomes of it."""
@@ -54,6 +61,21 @@ class Admission:
             metrics.answered(ROUTE, "POST", problem.status, 0.0)
             return problem
         return None
+
+    def hold(self, connection: Protocol) -> None:
+        """Callers who ask again at once, instead of after Retry-After, would otherwise have their refusals use up what there is for answers."""
+        if self._busy:
+            connection.flow.pause_reading()
+            self._held.append((connection, asyncio.get_running_loop().time() + HOLD_SECONDS))
+
+    def _release(self, now: float) -> None:
+        for _ in range(min(MOST_RELEASED, len(self._held))):
+            connection, until = self._held[0]
+            if self._busy and until > now:
+                break
+            self._held.popleft()
+            if not connection.transport.is_closing():
+                connection.flow.resume_reading()
 
     def _check(self, runner: Runner, deadline: float) -> None:
         if self._under_way >= FEWEST and self._busy:
@@ -82,3 +104,5 @@ class Admission:
                 rate = (self._ended - ended) / (now - then)
                 self._rate += (rate - self._rate) * (SMOOTHING if self._rate else 1)
             then, ended = now, self._ended
+            if self._held:
+                self._release(asyncio.get_running_loop().time())

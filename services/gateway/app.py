@@ -23,7 +23,7 @@ from services.gateway.predictions import history
 from services.gateway.predictions.contracts import Contracts
 from services.gateway.state import State
 from services.kit import http, postgres_errors
-from services.kit.connections import TURN_AWAY
+from services.kit.connections import DOORKEEPER
 from services.kit.errors import BadRequest, RequestTimeout
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def create(contracts: Contracts, opened: Opened) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with opened() as state:
             app.state.gateway = state
-            yield {TURN_AWAY: state.admission.turn_away}
+            yield {DOORKEEPER: state.admission}
 
     app = Application(title="Modelyard", lifespan=lifespan, redoc_url=None, swagger_ui_oauth2_redirect_url=None)
     # The hot routes come first: routes are tried in order.

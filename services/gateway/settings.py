@@ -32,7 +32,7 @@ class Settings(HttpSettings):
     """Runners that are elsewhere: a JSON object from model to URL, or to a list of URLs. A host name stands for all its addresses."""
     runner_calls: int = Field(1, ge=1)
     """Calls to each replica of a runner at a time; rows that arrive meanwhile travel together in the next one. More cost more and gain nothing."""
-    max_wait_ms: float = Field(50.0, gt=0)
+    max_wait_ms: float = Field(40.0, gt=0)
     """Longest time in milliseconds that a prediction may be expected to wait in an overload; one that would wait longer is refused with 503 at once."""
 
     jwt_secret: SecretStr = SecretStr("")

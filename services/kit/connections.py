@@ -5,6 +5,7 @@ import logging
 from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any, NamedTuple, cast
+from typing import Protocol as TypingProtocol
 from uuid import uuid4
 
 import orjson
@@ -19,11 +20,21 @@ log = logging.getLogger(__name__)
 
 BYTES_PER_SECOND = 16 * 1024
 """A client that keeps up this rate may take as long as its body or its answer is large."""
-TURN_AWAY = "turn_away"
-"""Under this name in the lifespan's state, an app may have a function (method, URL) -> Problem | None that refuses requests before they are made."""
+DOORKEEPER = "doorkeeper"
+"""Under this name in the lifespan's state, an app may have a Doorkeeper."""
 LONGEST_PAUSE = 1.0
 AT_ONCE = 500
 """Connections looked at before requests have their turn: ten thousand at once would be a pause of milliseconds."""
+
+
+class Doorkeeper(TypingProtocol):
+    """Refuses requests before they are made, which costs a fifth."""
+
+    def turn_away(self, method: bytes, url: bytes) -> Problem | None:
+        """Why this request is refused, if it is."""
+
+    def hold(self, connection: "Protocol") -> None:
+        """Told when a refusal is written: may pause the reading of the connection's flow, and then has to resume it."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -38,11 +49,11 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(cast(asyncio.Transport, Corked(transport)))
 
     def on_headers_complete(self) -> None:
-        turn_away = self.app_state.get(TURN_AWAY)
+        doorkeeper: Doorkeeper | None = self.app_state.get(DOORKEEPER)
         idle = self.cycle is None or self.cycle.response_complete
         # A process that is stopping has more to say in its answers.
-        if turn_away is not None and idle and not self.server_state.default_headers:
-            problem = turn_away(self.parser.get_method(), self.url)
+        if doorkeeper is not None and idle and not self.server_state.default_headers:
+            problem = doorkeeper.turn_away(self.parser.get_method(), self.url)
             if problem is not None:
                 self._turn_away(problem)
                 return
@@ -58,6 +69,8 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self.cycle is NO_REQUEST:
             self.on_response_complete()
+            if not self.transport.is_closing():
+                cast(Doorkeeper, self.app_state[DOORKEEPER]).hold(self)
         else:
             super().on_message_complete()
 

@@ -105,7 +105,8 @@ async def test_slow_writers_are_told_so_and_counted(database_url: str, tmp_path:
             assert (await pausing[0].readline()).startswith(b"HTTP/1.1 200")
 
             said = await rest(late[0])
-            assert SECONDS <= time.monotonic() - began < SECONDS * 3
+            took = time.monotonic() - began
+            assert SECONDS <= took < SECONDS * 5
             trickling.cancel()
             assert said.startswith(b"HTTP/1.1 408 ")
             assert b"content-type: application/problem+json" in said
@@ -113,7 +114,7 @@ async def test_slow_writers_are_told_so_and_counted(database_url: str, tmp_path:
             assert str(problem(said)["request_id"]).encode() in said.partition(b"\r\n\r\n")[0]
             assert (await rest(headers[0])).startswith(b"HTTP/1.1 408 ")
             assert await rest(silent[0]) == b"", "who has said nothing is told nothing"
-            assert time.monotonic() - began < SECONDS * 5
+            assert time.monotonic() - began < SECONDS * 8
         assert load.broken == []
         assert set(load.statuses) == {200}
         await asyncio.sleep(0.1)

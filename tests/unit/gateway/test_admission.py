@@ -2,10 +2,13 @@
 
 import asyncio
 import time
+from typing import cast
 
 import pytest
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from services.gateway.admission import FEWEST, Admission
+from services.kit.connections import Protocol
 from services.kit.errors import GatewayTimeout, Problem, Unavailable
 from tests.fakes import RunnerServer
 from tests.unit.gateway.hops import hop_to, row, within
@@ -97,5 +100,50 @@ async def test_a_gateway_that_is_busy_beyond_its_bound_refuses() -> None:
             assert admission.turn_away(method, url) is None
         await asyncio.sleep(0.1)
         admission.enter(hop, within(5))  # whatever is under way: nothing waits for this process any more
+    measuring.cancel()
+    await asyncio.gather(measuring, return_exceptions=True)
+
+
+class Connection:
+    """What a doorkeeper sees of one."""
+
+    def __init__(self) -> None:
+        self.transport = self
+        self.flow = FlowControl(cast(asyncio.Transport, self))
+        self.heard = True
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        self.heard = False
+
+    def resume_reading(self) -> None:
+        self.heard = True
+
+
+async def test_a_refused_connection_is_not_heard_while_the_gateway_is_busy_and_for_a_second_at_most() -> None:
+    admission = Admission(0.05, {})
+    measuring = asyncio.create_task(admission.run())
+    calm, first, later = Connection(), Connection(), Connection()
+    admission.hold(cast(Protocol, calm))
+    assert calm.heard, "nothing waits for this process"
+
+    async def busy(seconds: float) -> None:
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            time.sleep(0.03)  # noqa: ASYNC251
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+    await busy(0.1)
+    admission.hold(cast(Protocol, first))
+    await busy(0.7)
+    assert not first.heard
+    admission.hold(cast(Protocol, later))
+    await busy(0.5)
+    assert (first.heard, later.heard) == (True, False)
+    await asyncio.sleep(0.1)
+    assert later.heard
     measuring.cancel()
     await asyncio.gather(measuring, return_exceptions=True)
