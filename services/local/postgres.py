@@ -87,9 +87,9 @@ def _initialise(server: Postgres) -> None:
         secret.flush()
         if server.account:
             shutil.chown(secret.name, server.account.pw_uid, server.account.pw_gid)
-        # Whoever fills a segment of the log makes the next one, with everybody's commit waiting: 16 MB take 50 ms, 1 MB takes 3. The usual sizes in
+        # Whoever fills a segment of the log makes the next one, with everybody's commit waiting: 16 MB take 50 ms, 2 MB take 6. The usual sizes in
         # all (above) have to be asked for then.
-        options = ["--wal-segsize=1", "-U", OWNER, "--auth=scram-sha-256", f"--pwfile={secret.name}", "-E", "UTF8", "--locale=C"]
+        options = ["--wal-segsize=2", "-U", OWNER, "--auth=scram-sha-256", f"--pwfile={secret.name}", "-E", "UTF8", "--locale=C"]
         command = [str(server.programs / "initdb"), "-D", str(server.data), *options]
         made = subprocess.run(command, capture_output=True, text=True, cwd=server.data, check=False, **run_as(server.account))
     if made.returncode != 0:
