@@ -81,7 +81,8 @@ async def started(database_url: str, contracts: Contracts = CONTRACTS, **more: A
     async with RunnerServer() as runner, ControlServer() as control, AsyncExitStack() as stack:
         spool = stack.enter_context(TemporaryDirectory(prefix="modelyard-spool-"))
         given = {"database_url": database_url, "control_url": control.url, "control_token": "control-token", "runner_url": runner.url, "spool_dir": spool}
-        settings = Settings.model_validate(given | {"rate_limit": "1000000/minute"} | more)
+        # The machine of a test may be busy with others.
+        settings = Settings.model_validate(given | {"rate_limit": "1000000/minute", "max_wait_ms": 10_000} | more)
         app = create(contracts, lambda: running(settings, contracts, Passwords(HASHER)))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("203.0.113.7", 1))
         async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=30) as client:

@@ -181,3 +181,19 @@ async def test_nothing_is_stored_when_the_work_fails(database_url: str, free_por
         await fail(f"postgresql://modelyard@127.0.0.1:{free_port}/none")
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT count(*) FROM predictions").fetchone() == (0,)
+
+
+async def test_a_bad_last_row_leaves_nothing_of_those_that_were_scored_before(database_url: str) -> None:
+    async with started(database_url) as gateway:
+        headers, count = await caller(gateway), 5 * ROWS
+        bad = body(count) + b'\n{"age": "old", "note": ""}\n'
+        refused = await gateway.client.post(PATH, content=bad, headers=headers)
+        assert refused.status_code == 422
+        assert [error["field"] for error in refused.json()["errors"]] == [f"rows.{count}.age"]
+        assert len(gateway.runner.calls) > 0, "the first rows were scored while the last ones were read"
+        assert await gateway.query("SELECT count(*) FROM predictions") == [(0,)]
+        skipped = await gateway.client.post(f"{PATH}?on_error=skip", content=bad, headers=headers)
+        lines = [json.loads(line) for line in skipped.text.splitlines()]
+        assert (skipped.status_code, len(lines), skipped.headers["X-Rows-Failed"]) == (200, count + 1, "1")
+        assert [line.get("row") for line in lines if "prediction_id" not in line] == [count]
+        assert await gateway.query("SELECT count(*), max(row_number) FROM predictions") == [(count, count - 1)]

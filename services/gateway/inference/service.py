@@ -1,7 +1,6 @@
 """Tensors in, tensors out; what is between them is the path of every other prediction."""
 
 from collections.abc import Mapping
-from contextlib import closing
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from services.gateway.predictions.batch import replay
 from services.gateway.predictions.batch.assembly import Asked as AskedForMany
 from services.gateway.predictions.batch.endpoint import SMALL_BYTES
 from services.gateway.predictions.batch.media import Form
-from services.gateway.predictions.batch.prepare import prepare
+from services.gateway.predictions.batch.prepare import preparing
 from services.gateway.predictions.batch.readers import SLICE_ROWS
 from services.gateway.predictions.batch.turns import Turns
 from services.gateway.predictions.contracts import Contract
@@ -115,11 +114,11 @@ async def many(state: State, contract: Contract, asked: predictions.Asked, colum
     )
     async with state.batches.place(large=size > SMALL_BYTES, deadline=asked.deadline):
         kept = None if key is None else await idempotency.find(state, key, asked.deadline)
-        try:
-            prepared = await prepare(TensorRows(columns, contract), contract, state.batches.turns, skips=False, most_rows=MOST_ROWS)
-        except Invalid as problem:
-            raise rows.located(problem) from None
-        with closing(prepared):
+        async with preparing(TensorRows(columns, contract), contract, state.batches.turns, skips=False, most_rows=MOST_ROWS) as prepared:
+            try:
+                await prepared.whole()
+            except Invalid as problem:
+                raise rows.located(problem) from None
             answer, replayed = await replay.answer(state, batch, prepared, kept)
     with answer.file as file:
         found = orjson.loads(file.read())

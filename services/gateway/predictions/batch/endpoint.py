@@ -16,7 +16,7 @@ from services.gateway.predictions.batch.assembly import Asked
 from services.gateway.predictions.batch.compression import LEAST_BYTES, compressor
 from services.gateway.predictions.batch.intake import receive
 from services.gateway.predictions.batch.media import Form
-from services.gateway.predictions.batch.prepare import opened, prepare
+from services.gateway.predictions.batch.prepare import opened, preparing
 from services.gateway.predictions.batch.service import Answer
 from services.gateway.predictions.contracts import Contract, named
 from services.gateway.state import State
@@ -53,12 +53,9 @@ async def predict_batch(request: Request) -> Response:
                 key = await asyncio.to_thread(replay.key_of, principal.username, given, file, *(part.encode() for part in asked_for))
                 kept = await idempotency.find(state, key, deadline)
             reader = await opened(file, form, coding, contract, settings)
-            prepared = await prepare(reader, contract, state.batches.turns, skips=skips, most_rows=settings.max_batch_rows)
-            try:
-                asked = Asked(contract, principal.username, request.scope["state"]["request_id"], answers, skips, deadline, started, key)
+            asked = Asked(contract, principal.username, request.scope["state"]["request_id"], answers, skips, deadline, started, key)
+            async with preparing(reader, contract, state.batches.turns, skips=skips, most_rows=settings.max_batch_rows) as prepared:
                 answer, replayed = await replay.answer(state, asked, prepared, kept)
-            finally:
-                prepared.close()
     made = {"X-Batch-ID": str(answer.batch_id), "X-Rows-Failed": str(prepared.failed), "Vary": "Accept, Accept-Encoding"}
     if replayed:
         made["Idempotency-Replayed"] = "true"

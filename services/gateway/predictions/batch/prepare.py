@@ -1,7 +1,8 @@
 """From a body to valid rows, or to the list of what is wrong with it."""
 
 import asyncio
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import IO, Any
 
 from services.gateway.predictions.batch.columns import Builder
@@ -38,34 +39,44 @@ async def opened(file: IO[bytes], form: Form, coding: str | None, contract: Cont
     return await asyncio.to_thread(Parquet, plain, contract, settings.max_batch_rows)
 
 
-async def prepare(reader: Reader, contract: Contract, turns: Turns, *, skips: bool, most_rows: int) -> Prepared:
-    """Raises Invalid with the errors of all rows, unless failed rows are skipped; then Invalid only when no row is left."""
-    with ExitStack() as stack:
-        prepared = Prepared()
-        stack.callback(prepared.close)
-        errors: list[FieldError] = []
-        work = _Work(reader, contract)
-        count = 0
-        while True:
+@asynccontextmanager
+async def preparing(reader: Reader, contract: Contract, turns: Turns, *, skips: bool, most_rows: int) -> AsyncIterator[Prepared]:
+    """Rows are checked while those before them are answered. `Prepared.whole` raises Invalid with the errors of all rows, unless failed rows are skipped;
+    then only when no row is left."""
+    prepared = Prepared()
+    filling = asyncio.create_task(_fill(prepared, reader, contract, turns, skips=skips, most_rows=most_rows))
+    prepared.fill(filling)
+    try:
+        yield prepared
+    finally:
+        filling.cancel()
+        await asyncio.gather(filling, return_exceptions=True)
+        prepared.close()
+
+
+async def _fill(prepared: Prepared, reader: Reader, contract: Contract, turns: Turns, *, skips: bool, most_rows: int) -> None:
+    errors: list[FieldError] = []
+    work = _Work(reader, contract)
+    count = 0
+    while True:
+        await turns.next()
+        raws = await asyncio.to_thread(reader.take) if reader.threaded else reader.take()
+        work.add(raws)
+        if work.end > most_rows:
+            raise _wrong_length(f"List should have at most {most_rows} items after validation")
+        if not raws or work.full:
             await turns.next()
-            raws = await asyncio.to_thread(reader.take) if reader.threaded else reader.take()
-            work.add(raws)
-            if work.end > most_rows:
-                raise _wrong_length(f"List should have at most {most_rows} items after validation")
-            if not raws or work.full:
-                await turns.next()
-                chunk = work.finish()
-                prepared.add(chunk)
-                count += sum(len(failure.errors) for failure in chunk.failed)
-                errors += [error for failure in chunk.failed for error in _located(failure)][: SHOWN_ERRORS - len(errors)]
-                if not raws or (count > SHOWN_ERRORS and not skips):
-                    break
-        if not prepared.rows:
-            raise _wrong_length("List should have at least 1 item after validation, not 0")
-        if count and not (skips and prepared.valid):
-            raise Invalid(_summary(count, len(errors), prepared.rows, complete=not raws), errors=errors)
-        stack.pop_all()
-    return prepared
+            chunk = work.finish()
+            count += sum(len(failure.errors) for failure in chunk.failed)
+            errors += [error for failure in chunk.failed for error in _located(failure)][: SHOWN_ERRORS - len(errors)]
+            prepared.refused = count > 0 and not skips
+            prepared.add(chunk)
+            if not raws or (count > SHOWN_ERRORS and not skips):
+                break
+    if not prepared.rows:
+        raise _wrong_length("List should have at least 1 item after validation, not 0")
+    if count and not (skips and prepared.valid):
+        raise Invalid(_summary(count, len(errors), prepared.rows, complete=not raws), errors=errors)
 
 
 def _wrong_length(rule: str) -> Invalid:

@@ -1,7 +1,8 @@
 """Valid rows on their way to the runner, kept in a temporary file: a batch may have to be answered again, by another version, from its first row on."""
 
+import asyncio
 import struct
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator
 from tempfile import SpooledTemporaryFile
 
 import msgspec
@@ -44,13 +45,17 @@ class Chunk(msgspec.Struct, gc=False):
 
 
 class Prepared:
-    """All chunks of one batch. Read as often as needed, once it is complete."""
+    """All chunks of one batch. They are read while later ones are still to come, and as often as needed."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed by whoever has it
         self._encode, self._decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(Chunk).decode
         self._compressor, self._decompressor = zstandard.ZstdCompressor(level=1), zstandard.ZstdDecompressor()
-        self.chunks = 0
+        self._size = 0
+        self._filling: asyncio.Task[None] | None = None
+        self._grown = asyncio.Event()
+        self.refused = False
+        """A row has spoilt the batch: no chunk is given out any more, and `whole` will say why."""
         self.rows = 0
         self.valid = 0
 
@@ -61,15 +66,50 @@ class Prepared:
     def failed(self) -> int:
         return self.rows - self.valid
 
+    def fill(self, filling: asyncio.Task[None]) -> None:
+        """`filling` adds the chunks; its end is the batch's."""
+        self._filling = filling
+        filling.add_done_callback(lambda _: self._grown.set())
+
     def add(self, chunk: Chunk) -> None:
         encoded = self._compressor.compress(self._encode(chunk))
+        self._file.seek(0, 2)
         self._file.write(_LENGTH.pack(len(encoded)))
         self._file.write(encoded)
-        self.chunks += 1
+        self._size = self._file.tell()
         self.rows = chunk.end
         self.valid += len(chunk.texts)
+        self._grown.set()
 
-    def __iter__(self) -> Iterator[Chunk]:
-        self._file.seek(0)
-        while length := self._file.read(_LENGTH.size):
-            yield self._decode(self._decompressor.decompress(self._file.read(_LENGTH.unpack(length)[0])))
+    async def whole(self) -> None:
+        """Returns when every row is there. Raises what is wrong with them."""
+        if self._filling is not None:
+            await asyncio.shield(self._filling)
+
+    async def has_at_most(self, rows: int) -> bool:
+        """Returns as soon as it is known. Raises as `whole` does."""
+        while self.rows <= rows and await self._more():
+            pass
+        return self.rows <= rows
+
+    async def chunks(self) -> AsyncGenerator[Chunk]:
+        """From the first on, each when it is there. Raises as `whole` does, and then not before all chunks were read."""
+        at = 0
+        while not self.refused:
+            if at < self._size:
+                self._file.seek(at)
+                encoded = self._file.read(*_LENGTH.unpack(self._file.read(_LENGTH.size)))
+                at = self._file.tell()
+                yield self._decode(self._decompressor.decompress(encoded))
+            elif not await self._more():
+                return
+        await self.whole()
+
+    async def _more(self) -> bool:
+        """Waits for another chunk. False when there will be none."""
+        if self._filling is None or self._filling.done():
+            await self.whole()
+            return False
+        self._grown.clear()
+        await self._grown.wait()
+        return True

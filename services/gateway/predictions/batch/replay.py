@@ -64,7 +64,8 @@ async def _again(state: State, asked: Asked, prepared: Prepared, batch_id: UUID)
 
 async def _write(state: State, asked: Asked, prepared: Prepared, batch_id: UUID, slices: AsyncIterator[list[Row]], file: IO[bytes]) -> int:
     """The good rows from the audit, and how many; what was wrong with the others is found once more in the body, which is the same."""
-    failed = {failure.row: failure for chunk in prepared for failure in chunk.failed} if prepared.failed else {}
+    await prepared.whole()
+    failed = {failure.row: failure async for chunk in prepared.chunks() for failure in chunk.failed} if prepared.failed else {}
     into: Writer | None = None
     told = count = 0
     async for rows in slices:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
 import msgspec
@@ -22,12 +22,15 @@ PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 async def first(runner: Runner, prepared: Prepared, deadline: float) -> tuple[int, Scores]:
     """The first chunk that has valid rows, by its beginning: its answer says which state the others are asked for."""
-    chunk = next(chunk for chunk in prepared if chunk.texts)
-    return chunk.begin, await _score(runner, chunk, None, deadline)
+    async with aclosing(prepared.chunks()) as chunks:
+        async for chunk in chunks:
+            if chunk.texts:
+                return chunk.begin, await _score(runner, chunk, None, deadline)
+    raise AssertionError("a batch without any valid row is refused")
 
 
 async def scored(runner: Runner, prepared: Prepared, known: tuple[int, Scores], deadline: float) -> AsyncGenerator[tuple[Chunk, Scores | None]]:
-    """All chunks in order, those of `known` among them; None for one without valid rows. Raises Moved when the state of `known` answers no more.
+    """All chunks in order, that of `known` among them; None for one without valid rows. Raises Moved when the state of `known` answers no more.
 
     Close it (contextlib.aclosing): calls may be under way.
     """
@@ -38,11 +41,12 @@ async def scored(runner: Runner, prepared: Prepared, known: tuple[int, Scores], 
         return chunk, known[1] if chunk.begin == known[0] else await task if task else None
 
     try:
-        for chunk in prepared:
-            asks = chunk.texts and chunk.begin != known[0]
-            waiting.append((chunk, asyncio.create_task(_score(runner, chunk, known[1].by, deadline)) if asks else None))
-            if len(waiting) > AHEAD:
-                yield await oldest()
+        async with aclosing(prepared.chunks()) as chunks:
+            async for chunk in chunks:
+                asks = chunk.texts and chunk.begin != known[0]
+                waiting.append((chunk, asyncio.create_task(_score(runner, chunk, known[1].by, deadline)) if asks else None))
+                if len(waiting) > AHEAD:
+                    yield await oldest()
         while waiting:
             yield await oldest()
     finally:

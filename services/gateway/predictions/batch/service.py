@@ -91,7 +91,7 @@ class Batches:
         raise Unavailable("The model was being exchanged all the while; try again.", retry_after=2)
 
     async def _settled(self, asked: Asked, runner: Runner, prepared: Prepared) -> Answer:
-        if prepared.rows <= JOURNAL_ROWS and asked.key is None:
+        if asked.key is None and await prepared.has_at_most(JOURNAL_ROWS):
             return await self._attempt(asked, runner, prepared, self._together)
         try:
             return await self._attempt(asked, runner, prepared, self._alone)
