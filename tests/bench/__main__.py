@@ -27,7 +27,7 @@ ENVIRONMENTS = ROOT / ".tools" / "bench"
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- results: written by make bench -->", "<!-- end of results -->"
 TARGETS = ("ours", "runner", "runner-bento", "bentoml", "fastapi", "tutorial", "mlserver")
-PARTS = ("rounds", "exactly", "tail", "memory", "cold_start", "batches", "csv", "overload", "workers")
+PARTS = ("rounds", "exactly", "memory", "tail", "cold_start", "batches", "csv", "overload", "workers")
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -134,13 +134,13 @@ class Bench(ExitStack):
         ours = self.targets.get("ours")
         if "exactly" in only:
             self._exactly()
+        if ours and "memory" in only:
+            self.extras["memory"] = extras.memory(ours, 10_000 if options.quick else 200_000, self.note)
         if ours and "tail" in only:
-            self.extras["tail"] = extras.tail(ours, self.modes, 5 if options.quick else 60, self.note)
+            self.extras["tail"] = extras.tail(self.platform, ours, self.modes, 5 if options.quick else 60, self.note)
         if "batches" in only:
             sizes = (100, 10_000) if options.quick else (100, 10_000, 100_000)
             self.extras["batches"] = extras.batches(list(self.targets.values()), sizes, 1 if options.quick else 3, self.say)
-        if ours and "memory" in only:
-            self.extras["memory"] = extras.memory(ours, 10_000 if options.quick else 200_000, self.note)
         if "cold_start" in only:
             self.extras["cold_start"] = extras.cold_start(self.platform, self.model, self.folder, 1 if options.quick else 5, self.note)
         if ours and "csv" in only:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import psycopg
+
 from services.local import paths
 from tests.bench import machine, wrk
 from tests.bench.model import MODEL, Model
@@ -21,10 +23,12 @@ SETTLE_REQUESTS = 20_000
 Say = Callable[[str], None]
 
 
-def tail(ours: Target, modes: Sequence[Mode], seconds: float, say: Say) -> dict[str, Any]:
-    """By mode: one long window with 16 callers, in which checkpoints and collections happen."""
+def tail(platform: Platform, ours: Target, modes: Sequence[Mode], seconds: float, say: Say) -> dict[str, Any]:
+    """By mode: one long window with 16 callers, in which collections happen, and vacuums, but no checkpoint that began before."""
     found = {}
     for mode in modes:
+        with psycopg.connect(platform.settings.database_url, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
         window = measure(ours, mode, connections=16, seconds=seconds, warm_up=2)
         found[mode.name] = window.document() | ({"p99_of_p50": window.p99 / window.p50} if window.wrong is None else {"max": None})
         say(f"tail over {seconds:.0f} s, {mode.name}: p50 {window.p50:.2f}, p99 {window.p99:.2f}, p99.9 {window.p999:.2f}, max {window.max:.1f} ms")

@@ -234,6 +234,7 @@ def run(seconds: float, *, fast: bool, settings: Mapping[str, str]) -> Overload:
     """Everything that is measured has the first core, the generator the second one: it must not be late because it is they that are overloaded."""
     first, *others = machine.cores()
     with ExitStack() as stack:
+        stack.callback(pin, [first, *others])
         pin([first])
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="overload-")))
         folder.chmod(0o755)
