@@ -132,7 +132,7 @@ async def test_only_what_was_answered_is_stored(database_url: str) -> None:
         async def ask() -> int:
             return (await gateway.client.post("/predict/tiny", json=EXAMPLE, headers=headers | {"X-Request-Timeout": "0.3"})).status_code
 
-        statuses = Counter([status for _ in range(6) for status in await asyncio.gather(*(ask() for _ in range(4)))])
+        statuses = Counter([await ask() for _ in range(24)])
         assert set(statuses) <= {200, 502, 503, 504}
         assert statuses[200] > 0
         assert statuses[502] > 0

@@ -7,7 +7,7 @@ import pytest
 from services.gateway.predictions.hop import Moved, One
 from services.kit.errors import BadGateway, GatewayTimeout, Invalid, TooManyRequests, Unavailable
 from tests.fakes import RunnerServer, WireServer
-from tests.unit.gateway.hops import GOOD, answer, hop_to, row, within
+from tests.unit.gateway.hops import GOOD, answer, begun, hop_to, row, within
 
 
 async def test_a_row_is_answered_by_the_runners_own_bytes() -> None:
@@ -21,10 +21,17 @@ async def test_a_row_is_answered_by_the_runners_own_bytes() -> None:
 async def test_rows_that_arrive_during_the_allowed_calls_go_together_in_the_next() -> None:
     async with RunnerServer() as server, hop_to(server.url, calls=2) as hop:
         server.delay = 0.05
-        scored = await asyncio.gather(*(hop.one(row(n), within(2)) for n in range(300)))
+        first = await begun(*(hop.one(row(n), within(2)) for n in range(2)))
+        scored = await asyncio.gather(*first, *(hop.one(row(n), within(2)) for n in range(2, 300)))
         assert [len(call) for call in server.calls] == [1, 1, 256, 42]
         assert [row["n"] for call in server.calls for row in call] == list(range(300))
         assert all((one.version, one.score) == ("3", 0.25) for one in scored)
+
+
+async def test_rows_that_arrive_together_go_together() -> None:
+    async with RunnerServer() as server, hop_to(server.url) as hop:
+        await asyncio.gather(*(hop.one(row(n), within(2)) for n in range(20)))
+        assert [len(call) for call in server.calls] == [20]
 
 
 async def test_one_connection_carries_the_calls_of_one_caller() -> None:
@@ -47,8 +54,7 @@ async def test_waiting_ends_at_each_rows_own_deadline() -> None:
     async with RunnerServer() as server, hop_to(server.url, calls=1) as hop:
         server.delay = 0.4
         began = asyncio.get_running_loop().time()
-        first = asyncio.create_task(hop.one(row(1), within(5)))
-        await asyncio.sleep(0)
+        [first] = await begun(hop.one(row(1), within(5)))
         with pytest.raises(GatewayTimeout):
             await hop.one(row(2), within(0.1))
         assert 0.1 <= asyncio.get_running_loop().time() - began < 0.3
@@ -71,7 +77,7 @@ async def test_a_call_ends_at_its_deadline_and_its_late_answer_reaches_nobody() 
 async def test_a_caller_that_leaves_frees_its_place() -> None:
     async with RunnerServer() as server, hop_to(server.url, calls=1) as hop:
         server.delay = 0.1
-        tasks = [asyncio.create_task(hop.one(row(n), within(2))) for n in range(3)]
+        tasks = await begun(*(hop.one(row(n), within(2)) for n in range(3)))
         await asyncio.sleep(0.02)
         tasks[0].cancel()
         tasks[1].cancel()

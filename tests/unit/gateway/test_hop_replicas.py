@@ -10,7 +10,7 @@ import pytest
 from services.gateway.predictions.hop import Runner
 from services.kit.errors import BadGateway, GatewayTimeout, TooManyRequests, Unavailable
 from tests.fakes import RunnerServer, WireServer
-from tests.unit.gateway.hops import GOOD, answer, hop_to, row, within
+from tests.unit.gateway.hops import GOOD, answer, begun, hop_to, row, within
 
 
 async def ask(hop: Runner, times: int = 20) -> list[str]:
@@ -33,7 +33,7 @@ async def pair() -> AsyncIterator[tuple[RunnerServer, RunnerServer]]:
 async def test_calls_go_where_the_fewest_are_under_way() -> None:
     async with pair() as (slow, fast), hop_to(slow.url, fast.url, calls=2) as hop:
         slow.delay = 0.5
-        answers = [asyncio.create_task(hop.one(row(n), within(2))) for n in range(4)]
+        answers = await begun(*(hop.one(row(n), within(2)) for n in range(4)))
         await until(lambda: len(slow.calls) == len(fast.calls) == 2)
         await asyncio.gather(*answers[1::2])
         await hop.many([row()], within(1))
@@ -44,7 +44,7 @@ async def test_calls_go_where_the_fewest_are_under_way() -> None:
 async def test_each_replica_has_its_own_allowance() -> None:
     async with pair() as (first, second), hop_to(first.url, second.url, calls=2) as hop:
         first.delay = second.delay = 0.1
-        await asyncio.gather(*(hop.one(row(n), within(2)) for n in range(20)))
+        await asyncio.gather(*await begun(*(hop.one(row(n), within(2)) for n in range(20))))
         assert [len(call) for server in (first, second) for call in server.calls] == [1, 1, 16, 1, 1]
 
 
@@ -96,7 +96,7 @@ async def test_one_that_drains_gets_no_more_calls_until_it_says_otherwise() -> N
         assert len(stopping.calls) - before <= 1
         stopping.draining = False
         await until(lambda: hop._replicas.available == 2)
-        both = await asyncio.gather(*(hop.one(row(n), within(1)) for n in range(4)))
+        both = await asyncio.gather(*(hop.many([row(n)], within(1)) for n in range(4)))
         assert {one.version for one in both} == {"3", "4"}
 
 
@@ -131,7 +131,7 @@ async def test_a_busy_replica_is_believed() -> None:
     """Its 429 is an answer: asked elsewhere as well, an overload would double itself."""
     async with pair() as (busy, other), hop_to(busy.url, other.url) as hop:
         busy.refuse = 429, {"detail": "busy"}, {}
-        results = await asyncio.gather(*(hop.one(row(n), within(1)) for n in range(2)), return_exceptions=True)
+        results = await asyncio.gather(*(hop.many([row(n)], within(1)) for n in range(2)), return_exceptions=True)
         assert sum(isinstance(result, TooManyRequests) for result in results) == 1
         assert len(busy.calls) == len(other.calls) == 1
 
@@ -176,7 +176,7 @@ async def test_replicas_come_and_go_with_the_name(free_port: int) -> None:
         assert set(await ask(hop)) == {"one"}
         names.addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.1"]
         await asyncio.sleep(1.2)
-        both = await asyncio.gather(*(hop.one(row(n), within(1)) for n in range(2)))
+        both = await asyncio.gather(*(hop.many([row(n)], within(1)) for n in range(2)))
         assert {one.version for one in both} == {"one", "two"}
         names.away = True
         await asyncio.sleep(1.1)

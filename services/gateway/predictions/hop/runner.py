@@ -46,6 +46,7 @@ class Runner:
         self._fit = MOST_ROWS
         """Rows that may wait for sure; beyond it is worth a calculation."""
         self._under_way = 0
+        self._gathering = False
         self._waiting: deque[Waiting] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -54,18 +55,15 @@ class Runner:
         return self._replicas.watching()
 
     async def one(self, row: bytes, deadline: float) -> One:
-        """One row, at once or with others. Raises a Problem: what the runner said, or that it is away, overloaded or too slow."""
-        if self._under_way < self._allowed and not self._waiting:
-            self._under_way += 1
-            try:
-                return (await self._timed([row], deadline)).one(0)
-            finally:
-                self._under_way -= 1
-                self._go_on()
+        """One row, with all others that wait. Raises a Problem: what the runner said, or that it is away, overloaded or too slow."""
         self.check(deadline)
-        future: asyncio.Future[One] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[One] = loop.create_future()
         self._waiting.append((row, deadline, future))
-        self._go_on()
+        if not self._gathering:
+            # What was read from other connections at the same time is tasks that have not begun: two turns of the loop let them come along.
+            self._gathering = True
+            loop.call_soon(loop.call_soon, self._gathered)
         self._deadlines.watch(future, deadline, self._too_slow)
         return await future
 
@@ -82,14 +80,14 @@ class Runner:
     def expected(self) -> float:
         """Seconds until a row that came now would be answered; 0 when it would not have to wait, or nothing is known."""
         allowed = self._allowed
-        if self._under_way < allowed:
+        if self._under_way < allowed and not self._waiting:
             return 0.0
         full, more = divmod(len(self._waiting), MOST_ROWS)
         return self._times.mean / allowed + full * self._times.of(MOST_ROWS) / allowed + self._times.of(more + 1)
 
     def check(self, deadline: float) -> None:
         """Before any work for one row: raises Unavailable when its answer is not to be expected in time."""
-        if self._under_way < self._calls:
+        if self._under_way < self._calls and not self._waiting:
             return
         left = deadline - asyncio.get_running_loop().time()
         if len(self._waiting) < self._fit and left > self._longest:
@@ -119,6 +117,10 @@ class Runner:
         self._times.observe(rows, seconds)
         self._longest = max(self._max_wait, PATIENCE * self._times.of(1))
         self._fit = min(MOST_ROWS, int(self._times.size_within(self._longest - self._times.mean / self._allowed)))
+
+    def _gathered(self) -> None:
+        self._gathering = False
+        self._go_on()
 
     def _go_on(self) -> None:
         while self._waiting and self._under_way < self._allowed:
