@@ -103,6 +103,13 @@ class Invalid(Problem):
     title = "Invalid payload"
 
 
+def of_fields(listed: list[FieldError], found: int | None = None, where: str = "") -> Invalid:
+    """`found`: how many broken rules there are if not all are listed; `where`: in what part of the payload, with a space before it."""
+    count = len(listed) if found is None else found
+    shown = "" if len(listed) == count else f", of which {len(listed)} are listed"
+    return Invalid(f"{count} field error{'s' if count > 1 else ''}{where}{shown}: see `errors`.", errors=listed)
+
+
 class TooManyRequests(Problem):
     status = 429
     title = "Too many requests"

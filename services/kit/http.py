@@ -129,8 +129,7 @@ def invalid(error: ValidationError) -> errors.Problem:
 
 def _all_at_once(found: Sequence[Any], skip: int = 0) -> errors.Invalid:
     listed = field_errors(found[:SHOWN_ERRORS], skip)
-    shown = "" if len(listed) == len(found) else f", of which {len(listed)} are listed"
-    return errors.Invalid(f"{len(found)} field error{'s' if len(found) > 1 else ''}{shown}: see `errors`.", errors=listed)
+    return errors.of_fields(listed, len(found))
 
 
 _random = Random()  # noqa: S311 - ids are no secrets, and the kernel's numbers cost five times as much

@@ -50,12 +50,12 @@ class Assembly:
         part = slice(at, at + SLICE_ROWS)
         texts = chunk.texts[part]
         fields, shared, encode, dumps = self._fields, self._shared, rows.encode, orjson.dumps
-        values = [*zip(*(column[part] for column in scores.columns.values()), strict=True)]
-        outputs = [dumps(dict(zip(fields, row, strict=True))) for row in values]
+        columns = [column[part] for column in scores.columns.values()]
+        outputs = [dumps(dict(zip(fields, values, strict=True))) for values in zip(*columns, strict=True)]
         ids = uuid7_block(len(texts))
         latency = (time.perf_counter() - self._started) * 1000
         parts = zip(ids, texts, outputs, scores.scores[part], scores.decisions[part], numbers[part], strict=True)
         tuples = [encode(id, shared, text, output, score, decision, latency, number) for id, text, output, score, decision, number in parts]
         here = {number: failed[number] for number in span if number in failed} if failed else {}
-        answered = Answered([text_of(id) for id in ids], outputs, values)
+        answered = Answered([text_of(id) for id in ids], outputs, columns)
         return tuples, self.writer.part(answered, span, here)

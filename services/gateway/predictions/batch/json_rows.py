@@ -7,7 +7,7 @@ from io import BufferedReader
 
 import msgspec
 
-from services.kit.errors import BadRequest, FieldError, Invalid, TooLarge
+from services.kit.errors import BadRequest, FieldError, Invalid, TooLarge, of_fields
 from services.kit.http import shown
 
 PIECE = 256 * 1024
@@ -92,4 +92,4 @@ def _not_a_batch(document: object) -> Invalid:
         errors = [FieldError(field="rows", rule="Input should be a valid array", value=shown(document["rows"]))]
     else:
         errors = [FieldError(field=name, rule="Extra inputs are not permitted", value=shown(value)) for name, value in document.items() if name != "rows"]
-    return Invalid(f"{len(errors)} field error{'s' if len(errors) > 1 else ''}: see `errors`.", errors=errors)
+    return of_fields(errors)

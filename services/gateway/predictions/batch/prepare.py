@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import IO, Any
 
 from services.gateway.predictions.batch.columns import Builder
@@ -14,7 +15,7 @@ from services.gateway.predictions.batch.readers import Json, Ndjson, Reader
 from services.gateway.predictions.batch.turns import Turns
 from services.gateway.predictions.contracts import Contract
 from services.gateway.settings import Settings
-from services.kit.errors import FieldError, Invalid
+from services.kit.errors import FieldError, Invalid, of_fields
 from services.kit.http import SHOWN_ERRORS
 
 CHUNK_ROWS = 2048
@@ -43,18 +44,14 @@ async def opened(file: IO[bytes], form: Form, coding: str | None, contract: Cont
 async def preparing(reader: Reader, contract: Contract, turns: Turns, *, skips: bool, most_rows: int) -> AsyncIterator[Prepared]:
     """Rows are checked while those before them are answered. `Prepared.whole` raises Invalid with the errors of all rows, unless failed rows are skipped;
     then only when no row is left."""
-    prepared = Prepared()
-    filling = asyncio.create_task(_fill(prepared, reader, contract, turns, skips=skips, most_rows=most_rows))
-    prepared.fill(filling)
+    prepared = Prepared(partial(_fill, reader=reader, contract=contract, turns=turns, skips=skips, most_rows=most_rows))
     try:
         yield prepared
     finally:
-        filling.cancel()
-        await asyncio.gather(filling, return_exceptions=True)
-        prepared.close()
+        await prepared.close()
 
 
-async def _fill(prepared: Prepared, reader: Reader, contract: Contract, turns: Turns, *, skips: bool, most_rows: int) -> None:
+async def _fill(prepared: Prepared, *, reader: Reader, contract: Contract, turns: Turns, skips: bool, most_rows: int) -> None:
     errors: list[FieldError] = []
     work = _Work(reader, contract)
     count = 0
@@ -76,11 +73,11 @@ async def _fill(prepared: Prepared, reader: Reader, contract: Contract, turns: T
     if not prepared.rows:
         raise _wrong_length("List should have at least 1 item after validation, not 0")
     if count and not (skips and prepared.valid):
-        raise Invalid(_summary(count, len(errors), prepared.rows, complete=not raws), errors=errors)
+        raise of_fields(errors, count, where=f" in the first {prepared.rows} rows" if raws else "")
 
 
 def _wrong_length(rule: str) -> Invalid:
-    return Invalid("1 field error: see `errors`.", errors=[FieldError(field="rows", rule=rule, value=None)])
+    return of_fields([FieldError(field="rows", rule=rule, value=None)])
 
 
 def _located(failure: RowErrors) -> list[FieldError]:
@@ -93,12 +90,6 @@ def _at(failure: RowErrors, error: FieldError) -> FieldError:
     if failure.line is not None:
         found["line"] = failure.line
     return found
-
-
-def _summary(count: int, listed: int, rows: int, *, complete: bool) -> str:
-    shown = "" if listed == count else f", of which {listed} are listed"
-    whole = "" if complete else f" in the first {rows} rows"
-    return f"{count} field error{'s' if count > 1 else ''}{whole}{shown}: see `errors`."
 
 
 class _Work:

@@ -2,8 +2,9 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from tempfile import SpooledTemporaryFile
+from typing import Any
 
 import msgspec
 import zstandard
@@ -45,31 +46,29 @@ class Chunk(msgspec.Struct, gc=False):
 
 
 class Prepared:
-    """All chunks of one batch. They are read while later ones are still to come, and as often as needed."""
+    """All chunks of one batch. They are read while later ones are still to come, and as often as needed. `fill` adds them; its end is the batch's."""
 
-    def __init__(self) -> None:
-        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed by whoever has it
+    def __init__(self, fill: Callable[["Prepared"], Coroutine[Any, Any, None]]) -> None:
+        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed by `close`
         self._encode, self._decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(Chunk).decode
         self._compressor, self._decompressor = zstandard.ZstdCompressor(level=1), zstandard.ZstdDecompressor()
         self._size = 0
-        self._filling: asyncio.Task[None] | None = None
         self._grown = asyncio.Event()
         self.refused = False
         """A row has spoilt the batch: no chunk is given out any more, and `whole` will say why."""
         self.rows = 0
         self.valid = 0
+        self._filling = asyncio.create_task(fill(self))
+        self._filling.add_done_callback(lambda _: self._grown.set())
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        self._filling.cancel()
+        await asyncio.gather(self._filling, return_exceptions=True)
         self._file.close()
 
     @property
     def failed(self) -> int:
         return self.rows - self.valid
-
-    def fill(self, filling: asyncio.Task[None]) -> None:
-        """`filling` adds the chunks; its end is the batch's."""
-        self._filling = filling
-        filling.add_done_callback(lambda _: self._grown.set())
 
     def add(self, chunk: Chunk) -> None:
         encoded = self._compressor.compress(self._encode(chunk))
@@ -83,8 +82,7 @@ class Prepared:
 
     async def whole(self) -> None:
         """Returns when every row is there. Raises what is wrong with them."""
-        if self._filling is not None:
-            await asyncio.shield(self._filling)
+        await asyncio.shield(self._filling)
 
     async def has_at_most(self, rows: int) -> bool:
         """Returns as soon as it is known. Raises as `whole` does."""
@@ -107,7 +105,7 @@ class Prepared:
 
     async def _more(self) -> bool:
         """Waits for another chunk. False when there will be none."""
-        if self._filling is None or self._filling.done():
+        if self._filling.done():
             await self.whole()
             return False
         self._grown.clear()

@@ -76,7 +76,7 @@ async def _write(state: State, asked: Asked, prepared: Prepared, batch_id: UUID,
             into = writer(asked.form, About(asked.contract.name, by, str(batch_id), tuple(outputs[0]), asked.skips))
             file.write(into.begin())
         numbers = range(told, rows[-1]["row_number"] + 1)
-        answered = Answered([str(row["id"]) for row in rows], [*map(orjson.dumps, outputs)], [tuple(output.values()) for output in outputs])
+        answered = Answered([str(row["id"]) for row in rows], [*map(orjson.dumps, outputs)], [*zip(*(output.values() for output in outputs), strict=True)])
         file.write(into.part(answered, numbers, {number: failed[number] for number in numbers if number in failed} if failed else {}))
         told, count = numbers.stop, count + len(rows)
     rest = range(told, prepared.rows)

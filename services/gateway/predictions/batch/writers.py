@@ -33,8 +33,8 @@ class Answered(NamedTuple):
     ids: Sequence[str]
     outputs: Sequence[bytes]
     """JSON objects of the fields of Output."""
-    values: Sequence[tuple[Any, ...]]
-    """The same as values, in the order of `About.fields`."""
+    columns: Sequence[Sequence[Any]]
+    """The same as values, one column for each of `About.fields`."""
 
 
 class Writer(Protocol):
@@ -109,7 +109,7 @@ class CsvWriter:
         return _line(self._header).encode()
 
     def part(self, answered: Answered, numbers: Sequence[int], failed: Mapping[int, RowErrors]) -> bytes:
-        cells = [answered.ids, *map(_cells, zip(*answered.values, strict=True)), itertools.repeat(self._tail)]
+        cells = [answered.ids, *map(_cells, answered.columns), itertools.repeat(self._tail)]
         good = map(",".join, zip(*cells, strict=False))
         if not failed:
             return "".join(good).encode()
