@@ -285,7 +285,7 @@ class DeploymentServer(Served):
 
 
 class DatabaseProxy:
-    """Between a gateway and its PostgreSQL. While `holds_commits`, what was copied into the audit is committed, but nobody hears of it."""
+    """Between a gateway and its PostgreSQL. While `holds_commits`, what was written into the audit is committed, but nobody hears of it."""
 
     def __init__(self, database_url: str) -> None:
         self._target = urlsplit(database_url)
@@ -310,13 +310,13 @@ class DatabaseProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_database, to_database = await asyncio.open_connection(self._target.hostname, self._target.port)
         self._writers |= {writer, to_database}
-        copied = held = False
+        written = held = False
 
         async def ask() -> None:
-            nonlocal copied, held
+            nonlocal written, held
             while part := await reader.read(65536):
-                copied = copied or b"COPY predictions" in part
-                held = held or (self.holds_commits and copied and b"COMMIT" in part)
+                written = written or b"COPY predictions" in part or b"INSERT INTO predictions" in part
+                held = held or (self.holds_commits and written and b"COMMIT" in part)
                 to_database.write(part)
                 await to_database.drain()
 

@@ -1,4 +1,4 @@
-"""COPY past psycopg's cursors raises what psycopg raises, and leaves the connection usable whenever psycopg would."""
+"""Storing past psycopg's cursors raises what psycopg raises, and leaves the connection usable whenever psycopg would."""
 
 import asyncio
 import struct
@@ -9,7 +9,7 @@ import pytest
 from psycopg.errors import InvalidTextRepresentation, UndefinedTable, UniqueViolation
 
 from services.kit import postgres
-from services.kit.direct import copy_in
+from services.kit.direct import copy_in, execute
 
 COPY = b"COPY kept (number, words) FROM STDIN"
 
@@ -75,3 +75,32 @@ async def test_binary_copies_too(connection: postgres.Connection) -> None:
     row = struct.pack("!hiii", 2, 4, 7, 5) + b"seven"
     await copy_in(connection, b"COPY kept FROM STDIN (FORMAT BINARY)", b"PGCOPY\n\xff\r\n\x00" + bytes(8) + row + b"\xff\xff")
     assert await kept(connection) == [(7, "seven")]
+
+
+INSERT = b"INSERT INTO kept VALUES ($1, $2)"
+
+
+def number(value: int) -> bytes:
+    return struct.pack("!i", value)
+
+
+async def test_a_statement_is_executed_with_its_values(connection: postgres.Connection) -> None:
+    for statement, value in [(INSERT, 1), (INSERT, 2), (b"INSERT INTO kept (words, number) VALUES ($2, $1)", 3)]:
+        await execute(connection, statement, [number(value), None if value == 2 else b"words"])
+    assert await kept(connection) == [(1, "words"), (2, None), (3, "words")]
+    cursor = await connection.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'INSERT%'")
+    assert await cursor.fetchone() == (2,)
+
+
+async def test_what_postgresql_refuses_of_a_statement_is_raised_and_the_connection_goes_on(connection: postgres.Connection) -> None:
+    await execute(connection, INSERT, [number(1), b"one"])
+    with pytest.raises(UniqueViolation):
+        await execute(connection, INSERT, [number(1), b"again"])
+    with pytest.raises(UndefinedTable):
+        await execute(connection, b"INSERT INTO nothing VALUES ($1)", [number(1)])
+    async with connection.transaction() as transaction:
+        await execute(connection, INSERT, [number(2), b"two"])
+        raise psycopg.Rollback(transaction)
+    await connection.execute("CREATE TABLE nothing (number integer)")
+    await execute(connection, b"INSERT INTO nothing VALUES ($1)", [number(1)])
+    assert await kept(connection) == [(1, "one")]

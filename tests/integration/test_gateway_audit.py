@@ -182,18 +182,15 @@ class Deaf:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answers, asks = await asyncio.open_connection(self._target.hostname, self._target.port)
-        copied = False
 
         async def there() -> None:
-            nonlocal copied
             while part := await reader.read(65536):
-                copied = copied or b"PGCOPY" in part
                 asks.write(part)
 
         async def back() -> None:
             while part := await answers.read(65536):
-                if copied and not self.broke:
-                    self.broke = b"COPY 1" in part
+                if not self.broke and any(done in part for done in (b"COPY 2", b"INSERT 0 1")):
+                    self.broke = True
                     return
                 writer.write(part)
 
@@ -203,16 +200,18 @@ class Deaf:
         writer.close()
 
 
+@pytest.mark.parametrize("rows", [1, 2])
 @pytest.mark.parametrize("spools", [False, True])
-async def test_a_commit_whose_outcome_was_lost_is_stored_once(database_url: str, tmp_path: Path, spools: bool) -> None:
+async def test_a_commit_whose_outcome_was_lost_is_stored_once(database_url: str, tmp_path: Path, spools: bool, rows: int) -> None:
     """The connection breaks after PostgreSQL has stored the row and before anybody hears of it."""
     deaf = Deaf(database_url)
     async with deaf.serving() as url, opened(to(url), tmp_path) as journal:
-        one = entry(spools=spools)
+        one = entry(*(row() for _ in range(rows)), spools=spools)
         assert await write(journal, one) == [None]
         assert await write(journal, entry()) == [None]
         assert deaf.broke
-    assert (await ids(database_url)).count(ids_of(one)[0]) == 1
+    kept = await ids(database_url)
+    assert [kept.count(identifier) for identifier in ids_of(one)] == [1] * rows
 
 
 @pytest.mark.parametrize("released", [0.1, 0.29, 0.31, 0.4, 0.6])

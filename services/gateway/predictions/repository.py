@@ -9,13 +9,15 @@ from uuid import UUID
 
 from psycopg.rows import dict_row
 
-from services.gateway.predictions.rows import COLUMNS, HEADER, TRAILER, Key
-from services.kit.direct import copy_in
+from services.gateway.predictions.rows import COLUMNS, HEADER, TRAILER, Key, values_of
+from services.kit.direct import copy_in, execute
 from services.kit.ids import floor_of
 from services.kit.postgres import Connection
 
 LISTED = ", ".join(COLUMNS)
 COPY = f"COPY predictions ({LISTED}) FROM STDIN (FORMAT BINARY)"
+INSERT = f"INSERT INTO predictions ({LISTED}) VALUES ({', '.join(f'${number}' for number in range(1, len(COLUMNS) + 1))})"  # noqa: S608 - constants
+_COPY, _INSERT = COPY.encode(), INSERT.encode()
 KEY_HOURS = 24
 """An Idempotency-Key is kept so long."""
 KEYS_LOCK = 7239002
@@ -24,7 +26,10 @@ KEYS_LOCK = 7239002
 
 async def store(connection: Connection, tuples: Sequence[bytes]) -> None:
     """All or none; durable on return when the connection is in autocommit mode, else when its transaction ends. See rows.py for the tuples."""
-    await copy_in(connection, COPY.encode(), b"".join((HEADER, *tuples, TRAILER)))
+    if len(tuples) == 1:
+        await execute(connection, _INSERT, values_of(tuples[0]))
+    else:
+        await copy_in(connection, _COPY, b"".join((HEADER, *tuples, TRAILER)))
 
 
 @asynccontextmanager

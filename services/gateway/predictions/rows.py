@@ -66,6 +66,18 @@ def identifier_of(encoded: bytes) -> bytes:
     return encoded[6:22]
 
 
+def values_of(encoded: bytes) -> list[bytes | None]:
+    """The fields as a statement's parameters in binary form."""
+    values: list[bytes | None] = []
+    at = _SHORT.size
+    for _ in COLUMNS:
+        (length,) = _LENGTH.unpack_from(encoded, at)
+        at += _LENGTH.size
+        values.append(None if length < 0 else encoded[at : at + length])
+        at += max(0, length)
+    return values
+
+
 def split(joined: bytes) -> Iterator[bytes]:
     """The tuples that were joined. Raises struct.error when they are not whole."""
     begin = 0
