@@ -24,7 +24,10 @@ Say = Callable[[str], None]
 
 
 def tail(platform: Platform, ours: Target, modes: Sequence[Mode], seconds: float, say: Say) -> dict[str, Any]:
-    """By mode: one long window with 16 callers, in which collections happen, and vacuums, but no checkpoint that began before."""
+    """By mode: one long window with 16 callers, in which collections happen, and vacuums, but no checkpoint that began before.
+
+    Beside it for half as long, with nobody calling, what the disk alone does: no commit is faster than the sync under it.
+    """
     found = {}
     for mode in modes:
         with psycopg.connect(platform.settings.database_url, autocommit=True) as connection:
@@ -32,6 +35,8 @@ def tail(platform: Platform, ours: Target, modes: Sequence[Mode], seconds: float
         window = measure(ours, mode, connections=16, seconds=seconds, warm_up=2)
         found[mode.name] = window.document() | ({"p99_of_p50": window.p99 / window.p50} if window.wrong is None else {"max": None})
         say(f"tail over {seconds:.0f} s, {mode.name}: p50 {window.p50:.2f}, p99 {window.p99:.2f}, p99.9 {window.p999:.2f}, max {window.max:.1f} ms")
+        found[mode.name]["disk_max"] = machine.syncs_ms(platform.settings.home.folder, seconds / 2)[1]
+        say(f"the disk alone, right after it: longest write and sync of 8 kB {found[mode.name]['disk_max']:.1f} ms")
     return found
 
 
