@@ -17,7 +17,7 @@ import psycopg
 from tests.bench import wrk
 
 PACKAGES = ("bentoml", "fastapi", "starlette", "uvicorn", "uvloop", "httptools", "aiohttp", "httpx", "msgspec", "orjson", "pydantic", "psycopg", "pyjwt")
-MODEL_PACKAGES = ("numpy", "scikit-learn", "joblib", "treelite", "polars")
+MODEL_PACKAGES = ("numpy", "scikit-learn", "joblib", "treelite", "arro3-io")
 SYNC_SECONDS = 0.2
 
 

@@ -6,7 +6,9 @@ import io
 import json
 from typing import Any
 
-import polars as pl
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
@@ -31,7 +33,7 @@ def as_csv(rows: list[dict[str, Any]], names: tuple[str, ...] = ("note", "age", 
 
 def as_parquet(rows: list[dict[str, Any]]) -> bytes:
     file = io.BytesIO()
-    pl.DataFrame(rows).write_parquet(file)
+    pq.write_table(pa.Table.from_pylist(rows), file)
     return file.getvalue()
 
 
@@ -251,6 +253,17 @@ async def test_nothing_is_stored_when_a_later_chunk_fails(gateway: Gateway, ann:
     gateway.runner.refused_row, gateway.runner.delay = None, 0.3
     late = await gateway.client.post(PATH, content=body, headers=ann | NDJSON | {"X-Request-Timeout": "0.7"})
     assert (late.status_code, await gateway.query("SELECT count(*) FROM predictions")) == (504, [(0,)])
+
+
+async def test_no_process_stays_behind_a_parquet_file(gateway: Gateway, ann: dict[str, str]) -> None:
+    body = as_parquet(rows_of(60_000))
+    gateway.runner.delay = 0.3
+    late = await gateway.client.post(PATH, content=body, headers=ann | PARQUET | {"X-Request-Timeout": "0.7"})
+    bad = await gateway.client.post(PATH, content=as_parquet([{"age": -1}] * 60_000), headers=ann | PARQUET)
+    wrong = await gateway.client.post(PATH, content=as_parquet([{"age": b"1"}] * 60_000), headers=ann | PARQUET)
+    assert [answer.status_code for answer in (late, bad, wrong)] == [504, 422, 422]
+    assert [found for found in psutil.Process().children() if "arrow" in " ".join(found.cmdline())] == []
+    assert await gateway.query("SELECT count(*) FROM predictions") == [(0,)]
 
 
 async def test_large_batches_wait_for_a_place_and_then_are_refused(database_url: str) -> None:

@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HEAVY = {"numpy", "pandas", "sklearn", "bentoml", "mlflow", "scipy"}
+HEAVY = {"numpy", "pandas", "sklearn", "bentoml", "mlflow", "scipy", "pyarrow", "arro3"}
 
 
 def test_the_gateway_needs_no_machine_learning() -> None:

@@ -1,97 +1,87 @@
-"""Rows of a Parquet file. polars is imported by the first request that has one: it takes 40 MB."""
+"""Rows of a Parquet file, which another process reads: the package `arrow` says why."""
 
-import os
-from collections.abc import Iterator
-from math import inf
-from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryFile
+from typing import TypeVar
 
-from bentos.schemas import kinds
+import msgspec
+
 from services.gateway.predictions.batch import cells
+from services.gateway.predictions.batch.arrow.process import Process
 from services.gateway.predictions.batch.intake import Plain
-from services.gateway.predictions.batch.readers import SLICE_ROWS
-from services.gateway.predictions.batch.tables import check_columns, of_values
+from services.gateway.predictions.batch.readers import SLICE_BYTES, SLICE_ROWS
+from services.gateway.predictions.batch.tables import check_columns
 from services.gateway.predictions.contracts import Contract
-from services.kit.errors import BadRequest, Invalid, TooLarge
+from services.kit.errors import FieldError, Invalid, TooLarge
 
-if TYPE_CHECKING:
-    import polars
-
-FRAME_ROWS = 8192
-FRAME_BYTES = 64 * 1024 * 1024
-"""Text of one frame: a dictionary of few long texts can stand for any amount of it."""
 COPY_BYTES = 1024 * 1024
+LONGEST_HEAD = 16 * 1024
+"""Bytes of what is told of one column."""
+
+
+class _Head(msgspec.Struct):
+    rows: int
+    columns: int
+
+
+class _Column(msgspec.Struct):
+    name: str
+    type: str
+    plain: bool
+
+
+Told = TypeVar("Told", _Head, _Column)
 
 
 class Parquet:
-    """Made and read in a thread: decoding is long work, and happens outside of Python's lock."""
+    """To be made, read and closed in a thread: it waits for the other process."""
 
     threaded = True
     lines: list[int] | None = None
 
-    def __init__(self, plain: Plain, contract: Contract, most_rows: int) -> None:
-        """Raises BadRequest or Invalid for what is not a Parquet file with the model's columns, TooLarge for more than `most_rows`."""
-        os.environ.setdefault("POLARS_MAX_THREADS", "2")
-        import polars as pl
-        from polars.exceptions import PolarsError
-
-        self._pl, self._error = pl, PolarsError
-        self._contract = contract
-        self._file = NamedTemporaryFile(suffix=".parquet")  # noqa: SIM115 - lives as long as this reader
-        while piece := plain.read(COPY_BYTES):
-            self._file.write(piece)
-        self._file.flush()
+    def __init__(self, plain: Plain, contract: Contract, most_rows: int, longest: int) -> None:
+        """`longest`: bytes of a row. Raises BadRequest, Invalid or TooLarge for what is not Parquet with the model's columns and `most_rows` at most."""
+        self._decode = contract.decode
+        self._longest = longest
+        self._given = 0
+        integers = [name for name, kind in contract.fields.items() if kind == "integer"]
+        with TemporaryFile() as file:
+            while piece := plain.read(COPY_BYTES):
+                file.write(piece)
+            file.flush()
+            self._process = Process(file, integers, cells.defaulted(contract.schema.Input))
         try:
-            self._scan = pl.scan_parquet(Path(self._file.name))
-            self._names = self._scan.collect_schema().names()
-            self._left = int(self._scan.select(pl.len()).collect().item())
-        except (PolarsError, OSError) as error:
-            raise _unreadable(error) from None
-        check_columns(self._names, contract)
-        if self._left > most_rows:
-            raise TooLarge(f"A batch may have {most_rows} rows at most; the file has {self._left}.")
-        fields = kinds(contract.schema.Input)
-        self._integers = [name for name in self._names if fields[name] == "integer"]
-        self._optional = [name for name in cells.defaulted(contract.schema.Input) if name in self._names]
-        self._rows = self._read()
+            self._check(contract, most_rows)
+        except BaseException:
+            self.close()
+            raise
 
-    def take(self) -> list[dict[str, Any]]:
-        return [row for _, row in zip(range(SLICE_ROWS), self._rows, strict=False)]
+    def close(self) -> None:
+        self._process.close()
 
-    def row(self, values: dict[str, Any]) -> object:
-        return of_values(values, self._contract)
+    def take(self) -> list[bytes]:
+        taken: list[bytes] = []
+        size = 0
+        while len(taken) < SLICE_ROWS and size < SLICE_BYTES and (row := self._process.line(self._longest + 1)):
+            if not row.endswith(b"\n"):
+                raise Invalid(f"Row {self._given} is longer than the {self._longest} bytes that a row may have.")
+            taken.append(row)
+            size += len(row)
+            self._given += 1
+        return taken
 
-    def _read(self) -> Iterator[dict[str, Any]]:
-        try:
-            for at in range(0, self._left, FRAME_ROWS):
-                yield from self._plain(self._scan.slice(at, FRAME_ROWS).collect())
-        except (self._error, OSError) as error:
-            raise _unreadable(error) from None
+    def row(self, raw: bytes) -> object:
+        return self._decode(raw)
 
-    def _plain(self, frame: "polars.DataFrame") -> Iterator[dict[str, Any]]:
-        """Integral numbers as integers, NaN as null, categories as text: what pandas makes of columns with gaps."""
-        pl = self._pl
-        import polars.selectors as selectors
+    def _check(self, contract: Contract, most_rows: int) -> None:
+        head = self._told(_Head)
+        columns = [self._told(_Column) for _ in range(head.columns)]
+        check_columns([column.name for column in columns], contract)
+        rule = "Column should have numbers, texts, booleans, dates or lists of them, not {}"
+        errors = [FieldError(field=column.name, rule=rule.format(column.type), value=None) for column in columns if not column.plain]
+        if errors:
+            raise Invalid(f"{len(errors)} column{'s have' if len(errors) > 1 else ' has'} a type that no field has: see `errors`.", errors=errors)
+        if head.rows > most_rows:
+            raise TooLarge(f"A batch may have {most_rows} rows at most; the file has {head.rows}.")
 
-        texts = frame.select(selectors.string().str.len_bytes().cast(pl.UInt64).sum())
-        if texts.width and sum(texts.row(0)) > FRAME_BYTES:
-            raise Invalid(f"The texts of {FRAME_ROWS} rows may have {FRAME_BYTES} bytes at most.")
-        frame = frame.with_columns(selectors.categorical().cast(pl.String), selectors.decimal().cast(pl.Float64), selectors.float().fill_nan(None))
-        infinite = [name for name, found in frame.select(selectors.float().is_infinite().any()).to_dict(as_series=False).items() if found[0]]
-        integers = [name for name in self._integers if frame.schema[name].is_float()]
-        for row in frame.iter_rows(named=True):
-            for name in integers:
-                if row[name] is not None and row[name].is_integer():
-                    row[name] = int(row[name])
-            for name in infinite:
-                # JSON has no infinity: as text it is refused like any other text.
-                row[name] = str(row[name]) if row[name] in (inf, -inf) else row[name]
-            for name in self._optional:
-                if row[name] is None:
-                    del row[name]
-            yield row
-
-
-def _unreadable(error: Exception) -> BadRequest:
-    return BadRequest(f"The body is not Parquet: {str(error).splitlines()[0] if str(error) else type(error).__name__}.")
+    def _told(self, kind: type[Told]) -> Told:
+        return msgspec.json.decode(self._process.line(LONGEST_HEAD), type=kind)

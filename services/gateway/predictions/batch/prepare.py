@@ -10,6 +10,7 @@ from services.gateway.predictions.batch.columns import Builder
 from services.gateway.predictions.batch.csv_rows import Csv
 from services.gateway.predictions.batch.intake import Plain
 from services.gateway.predictions.batch.media import Form
+from services.gateway.predictions.batch.parquet import Parquet
 from services.gateway.predictions.batch.prepared import Chunk, Prepared, RowErrors
 from services.gateway.predictions.batch.readers import Json, Ndjson, Reader
 from services.gateway.predictions.batch.turns import Turns
@@ -35,9 +36,7 @@ async def opened(file: IO[bytes], form: Form, coding: str | None, contract: Cont
             return Ndjson(plain, contract, settings.max_row_bytes)
         case Form.csv:
             return Csv(plain, contract, settings.max_row_bytes)
-    from services.gateway.predictions.batch.parquet import Parquet
-
-    return await asyncio.to_thread(Parquet, plain, contract, settings.max_batch_rows)
+    return await asyncio.to_thread(Parquet, plain, contract, settings.max_batch_rows, settings.max_row_bytes)
 
 
 @asynccontextmanager
@@ -49,6 +48,8 @@ async def preparing(reader: Reader, contract: Contract, turns: Turns, *, skips: 
         yield prepared
     finally:
         await prepared.close()
+        if isinstance(reader, Parquet):
+            await asyncio.to_thread(reader.close)
 
 
 async def _fill(prepared: Prepared, *, reader: Reader, contract: Contract, turns: Turns, skips: bool, most_rows: int) -> None:
