@@ -48,7 +48,9 @@ class RunnerService:
     hot: HotApp
 
     async def __is_ready__(self) -> bool:
-        return self.hot.predictor.runner.unready() is None
+        """Also while nothing has been promoted: the runner is as it should be, and its 503 says more than no runner would. `/v2/health/ready` is stricter."""
+        runner = self.hot.predictor.runner
+        return runner.idle or runner.unready() is None
 
     async def __is_alive__(self) -> bool:
         return self.hot.predictor.alive

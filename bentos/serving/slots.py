@@ -48,6 +48,8 @@ class Runner:
     def __init__(self, model: str, replica: str, decides: bool) -> None:
         """`decides`: a classification, which cannot answer without a decision policy."""
         self.model, self.replica, self.decides = model, replica, decides
+        self.idle = False
+        """Control has said that nothing has been promoted yet."""
         self._slots = Slots()
         self._kept: deque[tuple[float, Slots]] = deque(maxlen=MOST_KEPT)
         self._refused: dict[str, dict[str, Any]] = {}
@@ -88,7 +90,8 @@ class Runner:
         """Why this runner cannot answer; None when it can: its champion has just reproduced a golden row."""
         slots = self.slots
         if slots.champion is None:
-            return f"No version of {self.model} is loaded." + "".join(f" Version {v} was refused: {r['reason']}" for v, r in self._refused.items())
+            what = "has been promoted yet" if self.idle else "is loaded"
+            return f"No version of {self.model} {what}." + "".join(f" Version {v} was refused: {r['reason']}" for v, r in self._refused.items())
         if self.decides and slots.policy is None:
             return f"{self.model} has no decision policy."
         try:

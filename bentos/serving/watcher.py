@@ -94,6 +94,7 @@ class Watcher:
         The policy changes together with the champion that it was made for: a champion that is kept keeps its policy.
         """
         champion = await self._pinned(wanted.champion, online)
+        self._runner.idle = online and champion is None
         policy = wanted.policy.model_dump() if wanted.policy is not None else None
         if champion is not None:
             serving = await self._slot(self._runner.slots.champion, champion, online)

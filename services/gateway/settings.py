@@ -1,5 +1,6 @@
 """The gateway's settings, all from GATEWAY_… in the environment."""
 
+import re
 import secrets
 from itertools import chain
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic_settings import SettingsConfigDict
 from services.kit.settings import HttpSettings
 
 MIN_PASSWORD = 12
+KEY = re.compile(r"my_pipeline_[A-Za-z0-9_-]{32,}")
 
 
 class Settings(HttpSettings):
@@ -45,6 +47,8 @@ class Settings(HttpSettings):
     """Name of the first administrator, made when there are no users."""
     bootstrap_password: Secret[str] | None = None
     """Its password; without it nobody is made."""
+    pipeline_key: Secret[str] | None = None
+    """API key of the account `pipeline`, an analyst, with which workflows ask for predictions. Another value revokes the one before."""
 
     rate_limit: str = "600/minute"
     """Requests per user, counted for all workers of a gateway together, in the notation of the limits library."""
@@ -91,6 +95,13 @@ class Settings(HttpSettings):
     def is_long_enough(cls, value: Secret[str] | None) -> Secret[str] | None:
         if value is not None and len(value.get_secret_value()) < MIN_PASSWORD:
             raise ValueError(f"must have at least {MIN_PASSWORD} characters")
+        return value
+
+    @field_validator("pipeline_key")
+    @classmethod
+    def is_a_key(cls, value: Secret[str] | None) -> Secret[str] | None:
+        if value is not None and not KEY.fullmatch(value.get_secret_value()):
+            raise ValueError("must be my_pipeline_ and then at least 32 letters or digits")
         return value
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ class Upkeep:
         self._administration = administration
         self._settings = settings
         self.prepared = asyncio.Event()
-        """Partitions and the first administrator are there."""
+        """Partitions, the first administrator and the account of workflows are there."""
 
     async def run(self) -> None:
         """Without end. While the database is away it says so and tries again."""
@@ -53,6 +53,8 @@ class Upkeep:
             await predictions.forget_keys(connection)
         password = self._settings.bootstrap_password
         await self._administration.bootstrap(self._settings.bootstrap_username, password.get_secret_value() if password else None)
+        if self._settings.pipeline_key is not None:
+            await self._administration.pipeline(self._settings.pipeline_key.get_secret_value())
 
 
 @asynccontextmanager

@@ -4,7 +4,6 @@ import json
 import signal
 import sys
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from bentos import catalogue
 from services.local.paths import Home
@@ -27,6 +26,7 @@ class Settings:
     jwt_secret: str
     control_token: str
     administrator_password: str
+    pipeline_key: str
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.ports[name]}"
@@ -36,7 +36,8 @@ def settings(home: Home, state: State, database_url: str, postgres: Postgres | N
     """Takes ports and secrets from the state, which gets what it lacks."""
     preferred = PREFERRED | {f"runner-{model}": FIRST_RUNNER + number for number, model in enumerate(catalogue.names())}
     ports = {name: state.port(name, port) for name, port in preferred.items()}
-    return Settings(home, database_url, postgres, ports, state.secret("jwt"), state.secret("control"), state.secret("administrator"))
+    jwt, control, administrator, pipeline = map(state.secret, ("jwt", "control", "administrator", "pipeline"))
+    return Settings(home, database_url, postgres, ports, jwt, control, administrator, f"my_pipeline_{pipeline}")
 
 
 def declare(s: Settings) -> list[Process]:
@@ -72,23 +73,15 @@ def _migrations(s: Settings) -> Process:
 
 def _mlflow(s: Settings) -> Process:
     folder = s.home.folder / "mlflow"
-    options = ["--artifacts-destination", str(folder), "--port", str(s.ports["mlflow"])]
+    options = ["--host", "127.0.0.1", "--port", str(s.ports["mlflow"]), "--artifacts-destination", str(folder)]
     return Process(
         name="mlflow",
-        command=_python("services.local.mlflow_server", *options),
-        environment={"MLFLOW_BACKEND_STORE_URI": mlflow_store(s.database_url), "OMP_NUM_THREADS": "1"},
+        command=_python("services.mlflow_server", *options),
+        environment={"DATABASE_URL": s.database_url, "OMP_NUM_THREADS": "1"},
         probe=f"{s.url('mlflow')}/health",
         needs=frozenset({"database"}),
         url=s.url("mlflow"),
     )
-
-
-def mlflow_store(database_url: str) -> str:
-    """MLflow's tables stand in a schema of their own in the same database."""
-    parts = urlsplit(database_url)
-    query = dict(parse_qsl(parts.query))
-    query["options"] = f"{query.get('options', '')} -csearch_path=mlflow".strip()
-    return urlunsplit(("postgresql+psycopg", parts.netloc, parts.path, urlencode(query, quote_via=quote), ""))
 
 
 def _control(s: Settings) -> Process:
@@ -106,6 +99,8 @@ def _control(s: Settings) -> Process:
             "CONTROL_LOG_DIR": str(s.home.logs / "workflows"),
             "CONTROL_URL": s.url("control"),
             "CONTROL_WORKFLOWS": "local",
+            "PIPELINE_GATEWAY_URL": s.url("gateway"),
+            "PIPELINE_GATEWAY_KEY": s.pipeline_key,
         },
         probe=f"{s.url('control')}/readyz",
         grace=6,
@@ -135,7 +130,7 @@ def _runner(s: Settings, model: str) -> Process:
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
         },
-        probe=f"{s.url(name)}/readyz",
+        probe=f"{s.url(name)}/v2/health/ready",  # stricter than /readyz, which is content while nothing has been promoted
         needs=frozenset({"database"}),
         after=frozenset({"control", "mlflow"}),
         url=s.url(name),
@@ -162,6 +157,7 @@ def _gateway(s: Settings, runners: list[Process]) -> Process:
             "GATEWAY_SPOOL_DIR": str(s.home.spool),
             "GATEWAY_BOOTSTRAP_USERNAME": ADMINISTRATOR,
             "GATEWAY_BOOTSTRAP_PASSWORD": s.administrator_password,
+            "GATEWAY_PIPELINE_KEY": s.pipeline_key,
         },
         probe=f"{s.url('gateway')}/livez",
         needs=frozenset({"migrations"}),

@@ -1,12 +1,17 @@
-"""`python -m services.migrations`: brings the schema of DATABASE_URL up to date. Safe to run twice, and by several at once."""
+"""`python -m services.migrations`: brings the schema of DATABASE_URL up to date. Safe to run twice, and by several at once.
+
+A database that is still starting is waited for, MIGRATIONS_WAIT_SECONDS long (default: not at all).
+"""
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
@@ -26,7 +31,8 @@ def migrate(url: str) -> tuple[str | None, str | None]:
         before = context.get_current_revision()
         connection.commit()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        if before is None or before in known(config):
+            command.upgrade(config, "head")
         after = context.get_current_revision()
         connection.commit()
         connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
@@ -35,17 +41,35 @@ def migrate(url: str) -> tuple[str | None, str | None]:
     return before, after
 
 
+def known(config: Config) -> set[str]:
+    """The revisions that this version has."""
+    return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+
+
 def main() -> int:
     url = os.environ.get("DATABASE_URL")
     if not url:
         sys.stderr.write("DATABASE_URL is not set: say which database to migrate, as postgresql://user:password@host:port/name.\n")
         return 2
-    try:
-        before, after = migrate(url)
-    except OperationalError as error:
-        sys.stderr.write(f"The database could not be reached: {str(error.orig).strip()}\n")
-        return 1
-    sys.stdout.write(f"schema {after}" + (" (already there)\n" if before == after else f" (was {before or 'empty'})\n"))
+    deadline = time.monotonic() + float(os.environ.get("MIGRATIONS_WAIT_SECONDS", "0"))
+    waited = False
+    while True:
+        try:
+            before, after = migrate(url)
+            break
+        except OperationalError as error:
+            reason = " ".join(str(error.orig).split())
+            if time.monotonic() >= deadline:
+                sys.stderr.write(f"The database could not be reached: {reason}\n")
+                return 1
+            if not waited:
+                sys.stderr.write(f"Waiting for the database: {reason}\n")
+                waited = True
+            time.sleep(0.5)
+    if after is not None and after not in known(Config(HERE / "alembic.ini")):
+        sys.stdout.write(f"schema {after} is newer than this version, which works on it as it is; nothing was changed\n")
+    else:
+        sys.stdout.write(f"schema {after}" + (" (already there)\n" if before == after else f" (was {before or 'empty'})\n"))
     return 0
 
 

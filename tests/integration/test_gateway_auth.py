@@ -35,6 +35,27 @@ async def test_the_first_administrator_is_made_once(database_url: str) -> None:
             assert await gateway.query("SELECT username, role FROM users") == [("root", "admin")]
 
 
+async def test_the_account_of_workflows_has_the_key_that_is_set_and_no_other(database_url: str) -> None:
+    first, second = f"my_pipeline_{'a' * 32}", f"my_pipeline_{'b' * 32}"
+
+    async def statuses(gateway: Gateway) -> list[int]:
+        return [await status(gateway, {"X-API-Key": key}) for key in (first, second)]
+
+    async with started(database_url, pipeline_key=first) as gateway:
+        assert await statuses(gateway) == [401, 401], "before there is an administrator, there is nobody"
+    administrator = {"bootstrap_username": "root", "bootstrap_password": "the first password"}
+    for _ in range(2):
+        async with started(database_url, pipeline_key=first, **administrator) as gateway:
+            assert await statuses(gateway) == [200, 401]
+            assert await gateway.query("SELECT username, role FROM users ORDER BY 1") == [("pipeline", "analyst"), ("root", "admin")]
+            assert await gateway.query("SELECT count(*) FROM api_keys") == [(1,)]
+    async with started(database_url, pipeline_key=second) as gateway:
+        assert await statuses(gateway) == [401, 200]
+        await gateway.query("UPDATE api_keys SET revoked_at = now() RETURNING id")
+    async with started(database_url, pipeline_key=second) as gateway:
+        assert await statuses(gateway) == [401, 401], "what somebody has revoked does not come back by a restart"
+
+
 async def test_wrong_credentials_are_told_in_the_same_words(gateway: Gateway) -> None:
     await gateway.user("ann")
     answers = [await gateway.client.post("/auth/login", json={"username": name, "password": "wrong"}) for name in ("ann", "nobody")]

@@ -1,8 +1,11 @@
 """What the gateway passes on to control and tells of itself."""
 
+import asyncio
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from services.gateway.access import Role
 from tests.gateway import EXAMPLE, Gateway, started
@@ -93,6 +96,32 @@ async def test_health_says_who_is_away(gateway: Gateway, database_url: str, free
         eve = await lonely.user("eve", Role.engineer)
         answer = await lonely.client.get("/models", headers=eve)
         assert (answer.status_code, answer.headers["Retry-After"], "Control" in answer.json()["detail"]) == (503, "5", True)
+
+
+async def test_a_database_that_goes_away_leaves_the_gateway_ready(gateway: Gateway, database_url: str) -> None:
+    """Its spool takes over; without any ready gateway nobody would be answered."""
+    name = database_url.rpartition("/")[2]
+
+    async def answer() -> tuple[int, str]:
+        found = await gateway.client.get("/readyz")
+        return found.status_code, found.json()["database"]
+
+    assert await answer() == (200, "Answers.")
+    async with await psycopg.AsyncConnection.connect(database_url.replace(f"/{name}", "/postgres"), autocommit=True) as admin:
+        await admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
+        try:
+            await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            status, words = await answer()
+            assert (status, words[:16]) == (200, "Does not answer:")
+            assert (await gateway.client.get("/health")).status_code == 503
+        finally:
+            await admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name)))
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await connection.execute("DROP TABLE predictions CASCADE")
+    async with asyncio.timeout(20):
+        while (found := await answer())[0] == 200:  # noqa: ASYNC110 - a probe is asked again
+            await asyncio.sleep(0.1)  # until the pool has found the way back
+    assert found == (503, "Answers, but this month's partition of predictions is missing.")
 
 
 async def test_a_start_without_database_is_alive_and_says_that_it_is_not_ready(free_port: int, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,6 @@ import pytest
 from services.local import postgres, programs, state
 from services.local.paths import Home
 from services.local.postgres import Postgres, run_as
-from services.local.processes import mlflow_store
 from services.local.steps.database import ensure
 from tests.conftest import find_free_port
 
@@ -55,7 +54,6 @@ def test_makes_runs_and_finds_again(folder: Path, home: Home, monkeypatch: pytes
             assert connection.execute("SHOW fsync").fetchone() == ("on",)
             assert connection.execute("SHOW unix_socket_directories").fetchone() == ("",)
             assert connection.execute("SHOW listen_addresses").fetchone() == ("127.0.0.1",)
-            assert connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'mlflow'").fetchone() == (1,)
         with pytest.raises(psycopg.OperationalError, match="authentication failed"):
             ensure(server.url.replace(server.password, "wrong"), patience=20)
         if os.geteuid() == 0:
@@ -116,7 +114,3 @@ def test_the_step_says_it_in_a_line(database_url: str) -> None:
     assert failed.returncode == 1
     assert failed.stdout.startswith("the database cannot be used: ")
     assert "Traceback" not in failed.stderr
-
-
-def test_mlflow_gets_its_own_schema_whatever_the_address_says() -> None:
-    assert mlflow_store("postgres://u:p%40@h:5/d?sslmode=require") == "postgresql+psycopg://u:p%40@h:5/d?sslmode=require&options=-csearch_path%3Dmlflow"

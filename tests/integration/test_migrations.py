@@ -48,6 +48,15 @@ def test_migrating_again_changes_nothing(database_url: str) -> None:
     assert "already there" in answer.stdout
 
 
+def test_a_newer_schema_is_left_alone(database_url: str) -> None:
+    """After a rollback of the programs: the schema stays, and the older ones work on it."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE modelyard_version SET version_num = 'of_next_year'")
+    answer = migrate(database_url)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout == "schema of_next_year is newer than this version, which works on it as it is; nothing was changed\n"
+
+
 def test_several_at_once_take_turns(empty_database_url: str) -> None:
     with ThreadPoolExecutor(3) as threads:
         answers = list(threads.map(migrate, [empty_database_url] * 3))
@@ -60,6 +69,20 @@ def test_unreachable_database_is_told_in_a_sentence(free_port: int) -> None:
     assert answer.returncode == 1
     assert "could not be reached" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_a_database_that_starts_is_waited_for(empty_database_url: str, postgres_url: str) -> None:
+    name = sql.Identifier(empty_database_url.rpartition("/")[2])
+    with psycopg.connect(f"{postgres_url}/postgres", autocommit=True) as admin:
+        admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        environment = os.environ | {"DATABASE_URL": empty_database_url, "MIGRATIONS_WAIT_SECONDS": "60"}
+        command = [sys.executable, "-m", "services.migrations"]
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("Waiting for the database: ")
+            admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+            said, rest = process.communicate(timeout=60)
+        assert (process.returncode, said[:7], rest) == (0, "schema ", "")
 
 
 @pytest.mark.parametrize("statement", ["UPDATE policies SET threshold = 0.9", "DELETE FROM policies", "TRUNCATE policies CASCADE"])

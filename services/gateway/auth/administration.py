@@ -1,6 +1,7 @@
 """What administrators do to accounts. The last of them can be neither removed, nor demoted, nor shut out."""
 
 import logging
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,10 +9,14 @@ from services.gateway.access import Role
 from services.gateway.auth import repository
 from services.gateway.auth.credentials import Credentials
 from services.gateway.auth.passwords import Passwords
+from services.gateway.auth.tokens import digest
 from services.kit.errors import Conflict, NotFound
+from services.kit.ids import uuid7
 from services.kit.postgres import Connection, Pool
 
 log = logging.getLogger(__name__)
+
+PIPELINE = "pipeline"
 
 
 class Administration:
@@ -33,6 +38,19 @@ class Administration:
             if await repository.add_first(connection, username, hashed):
                 await repository.record(connection, "bootstrap", "user added", username, role="admin")
                 log.info("the first administrator was made", extra={"username": username})
+
+    async def pipeline(self, key: str) -> None:
+        """The account of workflows, once there is an administrator: an analyst with this preset key and no other. Nobody knows its password."""
+        async with self._pool.connection() as connection:
+            if not await repository.anybody(connection):
+                return
+            if await repository.account(connection, PIPELINE) is None:
+                hashed = await self._passwords.hash(secrets.token_urlsafe())
+                if await repository.add(connection, PIPELINE, hashed, Role.analyst):
+                    await repository.record(connection, "bootstrap", "user added", PIPELINE, role=Role.analyst.name)
+            if await repository.preset_key(connection, uuid7(), PIPELINE, PIPELINE, digest(key)):
+                await repository.record(connection, "bootstrap", "API key made", PIPELINE, name=repository.PRESET)
+                await repository.announce(connection, PIPELINE)
 
     async def add(self, actor: str, username: str, password: str, role: Role) -> repository.Account:
         hashed = await self._passwords.hash(password)

@@ -183,6 +183,17 @@ async def add_key(connection: Connection, key_id: UUID, username: str, name: str
         return cast(Key, await cursor.fetchone())
 
 
+PRESET = "preset"
+
+
+async def preset_key(connection: Connection, key_id: UUID, username: str, prefix: str, key_hash: bytes) -> bool:
+    """Makes it the user's only key of that name. False when it was known before, be it that somebody has revoked it."""
+    revoke = "UPDATE api_keys SET revoked_at = now() WHERE username = %s AND name = %s AND key_hash <> %s AND revoked_at IS NULL"
+    await connection.execute(revoke, [username, PRESET, key_hash])
+    insert = "INSERT INTO api_keys (id, username, name, prefix, key_hash) VALUES (%s, %s, %s, %s, %s) ON CONFLICT (key_hash) DO NOTHING"
+    return (await connection.execute(insert, [key_id, username, PRESET, prefix, key_hash])).rowcount == 1
+
+
 async def keys(connection: Connection, username: str) -> list[Key]:
     """Those that still work, newest first."""
     async with connection.cursor(row_factory=class_row(Key)) as cursor:

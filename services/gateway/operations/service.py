@@ -25,6 +25,7 @@ class Health:
         self._runners = runners
         self._last: tuple[float, Part] | None = None
         self._turn = asyncio.Lock()
+        self._was_ready = False
 
     async def report(self) -> Part:
         """`status` is ok, degraded (something is away, predictions may go on) or down (the database is away)."""
@@ -33,13 +34,20 @@ class Health:
                 self._last = (time.monotonic(), await self._look())
             return self._last[1]
 
+    async def ready(self) -> tuple[bool, str]:
+        """Whether predictions can be recorded, or could be until the database went away; and the database's state in words."""
+        database = await self.database()
+        if database["answers"]:
+            self._was_ready = database["ok"]
+        return self._was_ready, database["words"]
+
     async def database(self) -> Part:
         try:
             async with asyncio.timeout(SECONDS), self._pool.connection(timeout=SECONDS) as connection:
                 ready = await repository.has_partition(connection)
         except (psycopg.Error, TimeoutError):
-            return {"ok": False, "words": "The database does not answer: nothing can be recorded, so nothing is predicted."}
-        return {"ok": ready, "words": "Answers." if ready else "Answers, but this month's partition of predictions is missing."}
+            return {"ok": False, "answers": False, "words": "Does not answer: predictions go to the spool, or are refused for models that have none."}
+        return {"ok": ready, "answers": True, "words": "Answers." if ready else "Answers, but this month's partition of predictions is missing."}
 
     async def _look(self) -> Part:
         names = [name for name, _ in self._runners.items()]

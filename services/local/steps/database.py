@@ -1,12 +1,11 @@
-"""`python -m services.local.steps.database`: waits for the server of DATABASE_URL, then makes sure of the database and MLflow's schema."""
+"""`python -m services.local.steps.database`: waits for the server of DATABASE_URL, then makes sure of the database."""
 
-import contextlib
 import os
 import sys
 import time
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 PATIENCE_SECONDS = 20.0
@@ -57,8 +56,6 @@ def ensure(url: str, patience: float = PATIENCE_SECONDS) -> str:
         version = connection.info.server_version
         if version < OLDEST:
             raise RuntimeError(f"PostgreSQL {OLDEST // 10000} or newer is needed; this one is {version // 10000}.{version % 10000}")
-        with contextlib.suppress(errors.UniqueViolation):  # another one made it at the same moment
-            connection.execute("CREATE SCHEMA IF NOT EXISTS mlflow")
         return f"{version // 10000}.{version % 10000}"
 
 

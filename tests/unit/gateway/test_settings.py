@@ -25,7 +25,10 @@ def test_local_mode_makes_its_own_secret_and_shows_none(monkeypatch: pytest.Monk
     assert (one.runner("a_b"), one.runner("c_d")) == (["http://here:1"], ["http://runner-c-d:3000"])
 
 
-@pytest.mark.parametrize("wrong", [{"rate_limit": "often"}, {"bootstrap_password": "short"}, {"unknown": 1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"rate_limit": "often"}, {"bootstrap_password": "short"}, {"pipeline_key": "x" * 60}, {"pipeline_key": "my_pipeline_short"}, {"unknown": 1}],
+)
 def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Settings.model_validate({"database_url": "postgresql://h/d"} | wrong)

@@ -51,7 +51,7 @@ OTHERS = [
 @pytest.mark.parametrize(("estimator", "matrix", "target"), TREES, ids=lambda part: type(part).__name__)
 def test_tree_ensembles_are_reproduced_to_the_bit(estimator: Any, matrix: Floats, target: Floats, tmp_path: Path) -> None:
     choice = engines.choose(estimator.fit(matrix, target), matrix)
-    assert choice.engine.kind == "native"
+    assert choice.engine.kind.partition("+")[0] == "native", "large batches may have another one: that is measured"
     report = choice.report
     assert report["rows"] >= 100_000
     assert report["splits_tried"] == report["splits"] > 100

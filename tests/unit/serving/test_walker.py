@@ -179,7 +179,7 @@ def test_a_version_serves_with_and_without_the_native_part(tmp_path: Path, caplo
         folder.mkdir()
     engines.save(engines.choose(fitted, MISSING).stored, both)
     with_it, without = engines.load(both), engines.load(both, library=tmp_path / "absent.so")
-    assert (with_it.kind, without.kind) == ("native", "gtil+numpy")
+    assert [loaded.kind.partition("+")[0] for loaded in (with_it, without)] == ["native", "gtil"]
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == ["the native walker cannot be used, a slower engine scores"]
     assert np.array_equal(with_it.scores(MISSING), expected)
     assert np.array_equal(without.scores(MISSING), expected)

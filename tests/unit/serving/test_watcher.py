@@ -37,9 +37,12 @@ def damage(folder: Path) -> None:
 
 async def test_it_serves_what_control_wants_and_says_so(control: DeploymentServer, settings: RunnerSettings) -> None:
     async with lifecycle.running(settings) as predictor:
-        assert predictor.runner.unready() == "No version of attrition is loaded."
+        assert (predictor.runner.idle, predictor.runner.unready()) == (False, "No version of attrition is loaded.")
+        await until(lambda: predictor.runner.idle)
+        assert predictor.runner.unready() == "No version of attrition has been promoted yet."
         control.promote("1", policy=POLICY)
         await until(lambda: champion(predictor) == "1")
+        assert not predictor.runner.idle
         assert (source(predictor), predictor.runner.unready()) == ("mlflow", None)
         await until(lambda: control.last_report().get("champion"))
         report = control.last_report()
@@ -171,6 +174,19 @@ async def test_an_image_with_a_model_needs_nobody(control: DeploymentServer, set
         assert source(predictor) == "baked"
 
 
+async def test_a_version_that_does_not_serve_can_be_baked(control: DeploymentServer, settings: RunnerSettings, tmp_path: Path) -> None:
+    suggested = {name: value for name, value in POLICY.items() if name != "version"} | {"threshold": 0.4}
+    control.versions["2"]["policy"] = suggested
+    control.promote("1", policy=POLICY)
+    assert await bake(settings, tmp_path / "baked", "2") == "2"
+    with pytest.raises(Away, match="control knows no version 9 of attrition"):
+        await bake(settings, tmp_path / "none", "9")
+    control.control_away = control.mlflow_away = True
+    async with lifecycle.running(settings.model_copy(update={"baked_dir": tmp_path / "baked"})) as predictor:
+        assert (champion(predictor), source(predictor), predictor.runner.unready()) == ("2", "baked", None)
+        assert predictor.runner.slots.policy == suggested | {"version": 0}
+
+
 async def test_nothing_is_baked_when_nothing_serves(settings: RunnerSettings, tmp_path: Path) -> None:
     with pytest.raises(Away, match="no version of attrition has been promoted"):
         await bake(settings, tmp_path / "baked")
@@ -192,6 +208,7 @@ async def test_a_pinned_runner_ignores_promotions_but_not_policies(where: str, c
         control.promote("2", policy=POLICY | {"version": 5})
         await until(lambda: (predictor.runner.slots.policy or {}).get("version") == 5)
         assert champion(predictor) == "1"
+        assert predictor.metrics.registry.get_sample_value("modelyard_runner_pin_info", {"model": settings.model, "version": "1"}) == 1
 
 
 async def test_the_cache_stays_small_and_keeps_what_serves(control: DeploymentServer, settings: RunnerSettings) -> None:

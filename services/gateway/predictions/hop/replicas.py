@@ -43,6 +43,8 @@ class Origin:
         self.port = parts.port or (443 if self.secure else 80)
         self.named = not _is_address(self.host)
         self.replicas: dict[str, Replica] = {}
+        self.known = True
+        """The last look-up of the name found something."""
 
 
 def _is_address(host: str) -> bool:
@@ -153,8 +155,11 @@ class Replicas:
                     try:
                         async with asyncio.timeout(RESOLVE_SECONDS):
                             self._set(origin, await self._resolve(origin.host, origin.port))
+                        origin.known = True
                     except (OSError, TimeoutError) as error:
-                        log.warning("a runner's name cannot be looked up", extra={"model": self._model, "host": origin.host, "error": str(error)})
+                        if origin.known:  # told once, not every second
+                            log.warning("a runner's name cannot be looked up", extra={"model": self._model, "host": origin.host, "error": str(error)})
+                        origin.known = False
             self._lookups += 1
 
     def _set(self, origin: Origin, addresses: Sequence[str]) -> None:
