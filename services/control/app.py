@@ -5,16 +5,16 @@ from typing import TypedDict
 from fastapi import FastAPI
 
 from bentos.catalogue import Catalogue
-from services.control import deployments, health, registry, workflows
+from services.control import deployments, figures, health, registry, workflows
 from services.control.deployments.repository import DeploymentsRepository
 from services.control.deployments.service import Deployments
 from services.control.deployments.waiters import Waiters, watching
 from services.control.registry.repository import RegistryRepository
 from services.control.registry.service import Registry
 from services.control.settings import Settings
-from services.control.workflows.execution import Launcher
-from services.control.workflows.local import LocalWorkflows
+from services.control.workflows.choice import carrying_out
 from services.control.workflows.protocol import Workflows
+from services.control.workflows.queue import Queue
 from services.control.workflows.repository import RunsRepository
 from services.kit import http, postgres_errors
 from services.kit.postgres import Pool, open_pool
@@ -44,7 +44,7 @@ def create_app(settings: Settings, catalogue: Catalogue, *, pipeline: Sequence[s
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         """The pool comes first, since everything reads through it, and does not wait for the database: control starts without it,
         says so in /readyz, and goes on when it is there. Then what listens for changes of the ledger, so that no long poll
-        misses one. Workflow runs come last: they begin at once with what was queued, and their steps call this service.
+        misses one, and what shows figures as metrics. Workflow runs come last: they begin at once with what was queued, and their steps call this service.
         The end is the same backwards: no step outlives control, and its last words still reach the database.
         """
         async with AsyncExitStack() as stack:
@@ -52,9 +52,10 @@ def create_app(settings: Settings, catalogue: Catalogue, *, pipeline: Sequence[s
             stack.push_async_callback(pool.close)
             ledger = DeploymentsRepository(pool)
             await stack.enter_async_context(watching(settings.database_url, ledger, waiters, catalogue.models))
+            await stack.enter_async_context(figures.showing(pool, catalogue.models))
             runs = RunsRepository(pool)
-            local = LocalWorkflows(runs, Launcher(pipeline, environment, settings.log_dir), catalogue)
-            await stack.enter_async_context(local.running())
+            queue = Queue(runs, catalogue, settings.workflows_at_once)
+            carried_out = await stack.enter_async_context(carrying_out(settings, queue, pipeline, environment))
             yield State(
                 catalogue=catalogue,
                 token=settings.token.get_secret_value(),
@@ -62,7 +63,7 @@ def create_app(settings: Settings, catalogue: Catalogue, *, pipeline: Sequence[s
                 deployments=Deployments(ledger, waiters, catalogue),
                 registry=Registry(RegistryRepository(pool), catalogue, settings.mlflow_url),
                 runs=runs,
-                workflows=local,
+                workflows=carried_out,
             )
 
     app = FastAPI(title="Modelyard control", lifespan=lifespan, openapi_url=None)

@@ -25,6 +25,6 @@ def step_environment(settings: Settings) -> dict[str, str]:
 def main() -> None:
     settings = read("control", Settings)
     logging.configure("control", settings)
-    metrics.serve(settings.metrics_port, settings.host)
+    metrics.serve(settings.metrics_port, settings.host, logs=settings.log_dir)
     app = create_app(settings, catalogue.load(), pipeline=[sys.executable, "-m", "services.pipeline"], environment=step_environment(settings))
     service.serve(app, host=settings.host, port=settings.port, stopping=app.state.waiters.close)

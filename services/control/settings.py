@@ -24,7 +24,11 @@ class Settings(HttpSettings):
     """Whoever changes anything, and every runner that reports, sends it as `Authorization: Bearer`."""
     url: str = "http://127.0.0.1:8001"
     """This service as the pipeline's steps reach it."""
-    workflows: Literal["local"] = "local"
-    """How workflow runs are carried out: `local` starts their steps as processes of this machine."""
+    workflows: Literal["local", "argo"] = "local"
+    """How workflow runs are carried out: `local` starts their steps as processes of this machine, `argo` makes Workflows for Argo in a cluster."""
+    workflows_at_once: int = Field(2, ge=1, le=100)
+    """Runs that may be under way together; others wait, and so does a second one of the same model."""
+    namespace: str | None = None
+    """With `argo`: where the WorkflowTemplates are. The pod's own namespace unless given, or that of the current context of KUBECONFIG."""
     log_dir: Path
-    """Folder of the workflow runs' logs, one file each."""
+    """Folder of the workflow runs' logs."""

@@ -6,51 +6,60 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from bentos import catalogue
-from services.pipeline.arguments import parser
-from services.pipeline.failure import Failure
+from services.pipeline.arguments import parse
+from services.pipeline.failure import Failure, Final
 
 BAD_DATA, FAILED = 2, 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = vars(parser().parse_args(argv))
-    verb, model, debug = arguments.pop("verb"), arguments.pop("model"), arguments.pop("debug")
+    """The result is all that standard output gets, whatever a library may print meanwhile: whoever carries the steps out reads it there."""
+    arguments = parse(sys.argv[1:] if argv is None else argv)
+    verb, model, debug = arguments.pop("verb"), arguments.pop("model", None), arguments.pop("debug")
     _log(verb)
-    if model not in catalogue.load().models:
+    if model is not None and model not in catalogue.load().models:
         print(f"{verb}: unknown model {model!r}; the catalogue has {', '.join(catalogue.names())}", file=sys.stderr)
         return BAD_DATA
     try:
-        result, code = _perform(verb, model, arguments)
+        with redirect_stdout(sys.stderr):
+            result, code = _perform(verb, model, arguments)
     except Exception as error:  # noqa: BLE001 - the last resort of a process: one line instead of a traceback
         if debug:
             traceback.print_exc()
         words = str(error) if isinstance(error, Failure) else f"{type(error).__name__}: {error} (--debug shows where)"
         print(f"{verb}: {words}", file=sys.stderr)
-        return FAILED
+        return BAD_DATA if isinstance(error, Final) else FAILED
     print(json.dumps(result, allow_nan=False), flush=True)
     return code
 
 
-def _perform(verb: str, model: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    from bentos.contract import BadData
+def _perform(verb: str, model: str | None, arguments: dict[str, Any]) -> tuple[dict[str, Any], int]:
     from services.kit.settings import read
     from services.pipeline.control import Control
-    from services.pipeline.job import Job
-    from services.pipeline.runs import Runs
     from services.pipeline.settings import PipelineSettings
 
     settings = read(verb, PipelineSettings)
-    opened = closing(Control(settings.control_url, settings.control_token.get_secret_value(), settings.actor))
-    with TemporaryDirectory(prefix="modelyard-") as folder, opened as control:
-        job = Job(model, catalogue.load().models[model], Runs(settings.mlflow_url), control, Path(folder))
-        run = import_module(f"services.pipeline.{verb}").run
+    run = import_module(f"services.pipeline.{verb.replace('-', '_')}").run
+    with ExitStack() as stack:
+        control = stack.enter_context(closing(Control(settings.control_url, settings.control_token.get_secret_value(), settings.actor)))
+        if model is None:
+            return run(control, **arguments), 0
+        from bentos.contract import BadData
+        from services.pipeline.gateway import Gateway
+        from services.pipeline.job import Job
+        from services.pipeline.runs import Runs
+
+        key = settings.gateway_key
+        gateway = stack.enter_context(closing(Gateway(settings.gateway_url, key.get_secret_value() if key else "")))
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="modelyard-")))
+        job = Job(model, catalogue.load().models[model], Runs(settings.mlflow_url), control, gateway, folder)
         try:
             return run(job, **arguments), 0
         except BadData as bad:

@@ -1,25 +1,37 @@
 """The command line, apart from the verbs' modules so that `--help` waits for no library."""
 
 import argparse
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 Parser = argparse.ArgumentParser
+
+EMPTY = re.compile(r"--[a-z-]+=")
+"""An option without a value counts as not given: a workflow writes all of them, whether it has a value for each or not."""
+MOST_PARTITIONS = 32
 
 
 @dataclass(frozen=True)
 class Verb:
     summary: str
     add: Callable[[Parser], object]
+    of_model: bool = True
+    """Works on a model of the catalogue; else it is given control alone."""
+
+
+def _data(parser: Parser) -> None:
+    parser.add_argument("--source", choices=["synthetic", "files"], help="where the rows come from (default: the catalogue's)")
+    parser.add_argument("--data-dir", type=Path, help="with --source files: the folder with the published CSV files, or one file")
+    parser.add_argument("--seed", type=_at_least(0), help="with --source synthetic: the same seed gives the same rows (default: the catalogue's)")
+    parser.add_argument("--drift", type=float, default=0.0, help="with --source synthetic: 0 is the documented relation, 1 a clearly different population")
 
 
 def _ingest(parser: Parser) -> None:
-    parser.add_argument("--source", choices=["synthetic", "files"], help="where the rows come from (default: the catalogue's)")
-    parser.add_argument("--data-dir", type=Path, help="with --source files: the folder with the published CSV files, or one file")
+    _data(parser)
     parser.add_argument("--rows", type=_at_least(100), help="with --source synthetic: how many (default: the catalogue's)")
-    parser.add_argument("--seed", type=_at_least(0), help="with --source synthetic: the same seed gives the same rows (default: the catalogue's)")
-    parser.add_argument("--drift", type=float, default=0.0, help="with --source synthetic: 0 is the documented relation, 1 a clearly different population")
 
 
 def _run(parser: Parser) -> None:
@@ -37,6 +49,28 @@ def _promote(parser: Parser) -> None:
     parser.add_argument("--force", action="store_true", help="promote although the gate refuses; the ledger keeps the failed verdict")
 
 
+def _partition(parser: Parser) -> None:
+    _run(parser)
+    parser.add_argument("--version", help="the version that is to answer (default: the one that serves)")
+    parser.add_argument("--partitions", type=_at_least(1, MOST_PARTITIONS), help="how many parts of about the same size (default: one per 50,000 rows)")
+
+
+def _score(parser: Parser) -> None:
+    _run(parser)
+    parser.add_argument("--partition", type=_at_least(0), help="the number of one that `partition` printed (default: all, one after the other)")
+
+
+def _predict(parser: Parser) -> None:
+    _data(parser)
+    parser.add_argument("--rows", type=_at_least(1), default=100, help="how many of the newest rows (default: %(default)s)")
+    parser.add_argument("--key", help="asked again with the same key, the gateway gives its first answer and records nothing twice")
+
+
+def _tell_control(parser: Parser) -> None:
+    parser.add_argument("--workflow", required=True, help="its name")
+    parser.add_argument("--status", required=True, help="as Argo calls it")
+
+
 VERBS = {
     "ingest": Verb("get a data set and start a run with it", _ingest),
     "validate": Verb("check the run's data set; every problem found is printed, and the exit code is then 2", _run),
@@ -44,6 +78,11 @@ VERBS = {
     "evaluate": Verb("measure on the hold-out, beside the baseline, with 95 % intervals", _run),
     "register": Verb("choose the engine, write the artifact, make it a version", _run),
     "promote": Verb("let the gate judge a version, and serve it when it passes", _promote),
+    "partition": Verb("choose the version that is to answer the run's data set, and divide this", _partition),
+    "score": Verb("answer one part of the data set, or all", _score),
+    "gather": Verb("make sure that every row is answered once, and measure the answers where the truth is known", _run),
+    "predict": Verb("have the gateway answer, and record, the newest rows of the data source", _predict),
+    "tell-control": Verb("tell control to look at a workflow", _tell_control, of_model=False),
 }
 
 
@@ -56,17 +95,24 @@ def parser() -> Parser:
     verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, verb in VERBS.items():
         one = verbs.add_parser(name, help=verb.summary.replace("%", "%%"), description=f"{name}: {verb.summary}.".replace("%", "%%"))
-        one.add_argument("--model", required=True, help="a model of the catalogue")
+        if verb.of_model:
+            one.add_argument("--model", required=True, help="a model of the catalogue")
         one.add_argument("--debug", action="store_true", help="show the traceback of a failure")
         verb.add(one)
     return whole
 
 
-def _at_least(least: int) -> Callable[[str], int]:
+def parse(words: Sequence[str]) -> dict[str, Any]:
+    return vars(parser().parse_args([word for word in words if not EMPTY.fullmatch(word)]))
+
+
+def _at_least(least: int, most: int | None = None) -> Callable[[str], int]:
     def whole_number(text: str) -> int:
         value = int(text)
         if value < least:
             raise argparse.ArgumentTypeError(f"must be at least {least}, is {value}")
+        if most is not None and value > most:
+            raise argparse.ArgumentTypeError(f"must be at most {most}, is {value}")
         return value
 
     return whole_number

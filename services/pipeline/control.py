@@ -4,7 +4,10 @@ from typing import Any
 
 import httpx
 
-from services.pipeline.failure import Failure
+from services.pipeline.failure import Failure, Final
+
+PASSING = frozenset({408, 425, 429})
+"""Refusals that end by themselves."""
 
 
 class Control:
@@ -17,8 +20,12 @@ class Control:
 
     def champion(self, model: str) -> str | None:
         """The version that serves."""
-        serving = self._call("GET", f"/serving/{model}")["champion"]
+        serving = self.serving(model)["champion"]
         return None if serving is None else str(serving["version"])
+
+    def serving(self, model: str) -> dict[str, Any]:
+        """{champion, policy}, both None when nothing has been promoted."""
+        return self._call("GET", f"/serving/{model}")
 
     def version(self, model: str, version: str) -> dict[str, Any]:
         return self._call("GET", f"/models/{model}/versions/{version}")
@@ -31,6 +38,9 @@ class Control:
 
     def promote(self, model: str, version: str, reason: str, force: bool) -> None:
         self._call("POST", f"/models/{model}/promote", {"version": version, "reason": reason, "actor": self._actor, "force": force})
+
+    def tell(self, workflow: str, status: str) -> None:
+        self._call("POST", "/workflows/ended", {"workflow": workflow, "status": status})
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
@@ -46,4 +56,5 @@ class Control:
         except (ValueError, KeyError, TypeError):
             detail = answer.text[:300]
         hint = ": PIPELINE_CONTROL_TOKEN must be control's CONTROL_TOKEN" if answer.status_code == httpx.codes.UNAUTHORIZED else ""
-        raise Failure(f"control refused {method} {path} with {answer.status_code}: {detail}{hint}")
+        final = answer.is_client_error and answer.status_code not in PASSING
+        raise (Final if final else Failure)(f"control refused {method} {path} with {answer.status_code}: {detail}{hint}")

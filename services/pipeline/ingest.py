@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bentos import contract
 from bentos.contract import BadData, Problem
 from services.pipeline import dataset
@@ -12,27 +14,14 @@ from services.pipeline.job import Job
 
 log = logging.getLogger(__name__)
 
+PARQUET = ".parquet"
+"""A file with the fields of the model's `Record` as its columns, and the target where it is known."""
+
 
 def run(job: Job, *, source: str | None, data_dir: Path | None, rows: int | None, seed: int | None, drift: float) -> dict[str, Any]:
-    """Raises BadData for files that cannot be read as the model's data, and for arguments that name none."""
-    defaults = job.entry.training
-    source = source or ("files" if data_dir else defaults.source)
-    provider = contract.data(job.model)
-    params: dict[str, Any]
-    if source == "files":
-        paths = _files(data_dir)
-        log.info("reading %s", ", ".join(path.name for path in paths))
-        frame = provider.files(paths)
-        params = {"source": source, "files": ", ".join(path.name for path in paths)}
-    else:
-        params = {
-            "source": source,
-            "rows": defaults.rows if rows is None else rows,
-            "data_seed": defaults.seed if seed is None else seed,
-            "drift": drift,
-        }
-        log.info("making %s rows, seed %s, drift %s", params["rows"], params["data_seed"], drift)
-        frame = provider.synthetic(params["rows"], params["data_seed"], drift)
+    """Raises as `read` does."""
+    frame, params = read(job, source, data_dir, rows, seed, drift)
+    source = params["source"]
     data_hash = dataset.fingerprint(frame)
     tags = {"source": source, "data_hash": data_hash, "mlflow.runName": f"{source} {data_hash[:8]}", **_revision()}
     started = job.runs.start(job.model, params, tags)
@@ -41,6 +30,20 @@ def run(job: Job, *, source: str | None, data_dir: Path | None, rows: int | None
     started.put(path, "data")
     log.info("run %s: %d rows, sha256 %s", started.id, len(frame), data_hash)
     return {"run_id": started.id, "rows": len(frame), "data_hash": data_hash, "source": source}
+
+
+def read(job: Job, source: str | None, data_dir: Path | None, rows: int | None, seed: int | None, drift: float) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The data set, and how it came about. Raises BadData for files that cannot be read as the model's data, and for arguments that name none."""
+    defaults = job.entry.training
+    provider = contract.data(job.model)
+    if (source or ("files" if data_dir else defaults.source)) == "files":
+        paths = _files(data_dir)
+        names = ", ".join(path.name for path in paths)
+        log.info("reading %s", names)
+        return _parquet(paths[0]) if paths[0].suffix == PARQUET else provider.files(paths), {"source": "files", "files": names}
+    params = {"rows": defaults.rows if rows is None else rows, "data_seed": defaults.seed if seed is None else seed, "drift": drift}
+    log.info("making %s rows, seed %s, drift %s", params["rows"], params["data_seed"], drift)
+    return provider.synthetic(int(params["rows"]), int(params["data_seed"]), drift), {"source": "synthetic", **params}
 
 
 def _files(place: Path | None) -> list[Path]:
@@ -54,6 +57,16 @@ def _files(place: Path | None) -> list[Path]:
     if not found:
         raise BadData([Problem("--data-dir", f"{place} has no .csv or .csv.gz file")])
     return found
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise BadData([Problem(path.name, f"cannot be read as Parquet: {error}")]) from None
+    if not len(frame):
+        raise BadData([Problem(path.name, "has no rows")])
+    return frame.reset_index(drop=True)
 
 
 def _revision() -> dict[str, str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bentos.catalogue import Entry
 from services.pipeline.control import Control
+from services.pipeline.gateway import Gateway
 from services.pipeline.runs import Runs
 
 
@@ -14,6 +15,7 @@ class Job:
     entry: Entry
     runs: Runs
     control: Control
+    gateway: Gateway
     folder: Path
     """Empty, of this process alone, gone afterwards."""
 

@@ -19,6 +19,10 @@ RESULTS = {
     "evaluate": {"holdout": {"roc_auc": 0.8}},
     "register": {"version": "7", "engine": "gtil", "sha256": "0" * 64},
     "promote": {"promoted": True, "verdict": {"passed": True, "rules": []}},
+    "partition": {"run_id": "run-1", "rows": 600, "version": "4", "policy_version": 2, "partitions": [0, 1]},
+    "score": {"rows": 600, "partitions": [0, 1]},
+    "gather": {"run_id": "run-1", "version": "4", "rows": 600, "parts": 2, "metrics": {"roc_auc": 0.8}},
+    "predict": {"batch_id": "b-1", "rows": 5, "model_version": "4", "policy_version": 2, "decisions": {"stays": 5, "leaves": 0}},
 }
 
 

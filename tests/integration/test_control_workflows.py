@@ -48,8 +48,8 @@ def pipeline(database_url: str, tmp_path: Path) -> Pipeline:
     return Pipeline(database_url, tmp_path)
 
 
-async def submit(client: httpx.AsyncClient, model: str = "attrition", **parameters: Any) -> httpx.Response:
-    return await client.post("/workflows", json={"kind": "train", "model": model, "parameters": parameters, "reason": "--force", "actor": "ada"})
+async def submit(client: httpx.AsyncClient, model: str = "attrition", kind: str = "train", **parameters: Any) -> httpx.Response:
+    return await client.post("/workflows", json={"kind": kind, "model": model, "parameters": parameters, "reason": "--force", "actor": "ada"})
 
 
 async def ended(client: httpx.AsyncClient, run: dict[str, Any]) -> dict[str, Any]:
@@ -88,6 +88,22 @@ async def test_the_steps_run_in_order_and_hand_on_their_ids(pipeline: Pipeline) 
     for verb in VERBS:
         assert f"{verb}: progress for ada" in log
         assert f"{verb} ended with 0" in log
+
+
+async def test_scoring_and_predicting_are_runs_like_training(pipeline: Pipeline) -> None:
+    async with pipeline.control() as client:
+        scored = await ended(client, (await submit(client, kind="score", rows=600, version="4", partitions=2)).json())
+        predicted = await ended(client, (await submit(client, kind="predict", rows=5, source="synthetic")).json())
+    assert pipeline.calls() == [
+        ["ingest", "--model=attrition", "--rows=600"],
+        ["partition", "--model=attrition", "--run-id=run-1", "--version=4", "--partitions=2"],
+        ["score", "--model=attrition", "--run-id=run-1"],
+        ["gather", "--model=attrition", "--run-id=run-1"],
+        ["predict", "--model=attrition", "--source=synthetic", "--rows=5", f"--key={predicted['id']}"],
+    ]
+    assert (scored["kind"], scored["status"], scored["parameters"]) == ("score", "succeeded", {"rows": 600, "version": "4", "partitions": 2})
+    assert scored["result"] == {"run_id": "run-1", "version": "4", "rows": 600, "parts": 2, "metrics": {"roc_auc": 0.8}}
+    assert (predicted["status"], predicted["result"]["batch_id"]) == ("succeeded", "b-1")
 
 
 async def test_a_version_that_the_gate_refuses_is_no_failure(pipeline: Pipeline) -> None:
@@ -178,6 +194,29 @@ async def test_a_restart_fails_what_ran_and_begins_what_was_queued(pipeline: Pip
     assert (found["status"], found["error"]) == ("failed", "control was restarted")
     assert [(step["name"], step["status"]) for step in found["steps"]] == [("ingest", "succeeded"), ("validate", "failed"), ("train", "pending")]
     assert found["finished_at"] is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "field"),
+    [
+        ("train", {"version": "4"}, "parameters.version"),
+        ("train", {"partitions": 2}, "parameters.partitions"),
+        ("score", {"partitions": 33}, "parameters.partitions"),
+        ("score", {"partitions": 0}, "parameters.partitions"),
+        ("score", {"version": ""}, "parameters.version"),
+        ("score", {"version": 4}, "parameters.version"),
+        ("predict", {"rows": 0}, "parameters.rows"),
+        ("predict", {"rows": 100_001}, "parameters.rows"),
+        ("predict", {"version": "4"}, "parameters.version"),
+        ("predict", {"source": "files"}, "parameters.data_dir"),
+        ("evaluate", {}, "kind"),
+    ],
+)
+async def test_each_kind_has_parameters_of_its_own(pipeline: Pipeline, kind: str, parameters: dict[str, Any], field: str) -> None:
+    async with pipeline.control() as client:
+        answer = await submit(client, kind=kind, **parameters)
+        assert answer.status_code == 422
+        assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
 @pytest.mark.parametrize(

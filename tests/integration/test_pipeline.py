@@ -1,59 +1,15 @@
 """All verbs as processes against a real MLflow and a real control."""
 
-import asyncio
-import io
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
-from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from mlflow import MlflowClient
 
 from bentos import contract
 from bentos.serving import artifact
-from services.pipeline.__main__ import main
-from tests.integration.control_server import TOKEN, control
-
-MODEL = "attrition"
-
-
-class Platform:
-    def __init__(self, mlflow_url: str, client: httpx.AsyncClient) -> None:
-        self.mlflow = MlflowClient(mlflow_url)
-        self.control = client
-        self.addresses = {"MLFLOW_TRACKING_URI": mlflow_url, "PIPELINE_CONTROL_URL": str(client.base_url), "PIPELINE_CONTROL_TOKEN": TOKEN}
-
-    async def step(self, verb: str, *arguments: object, code: int = 0, model: str = MODEL) -> dict[str, Any]:
-        """The JSON of the last line; `words` is what it said meanwhile."""
-        command = [sys.executable, "-m", "services.pipeline", verb, "--model", model, *map(str, arguments)]
-        process = await asyncio.create_subprocess_exec(
-            *command, env=os.environ | self.addresses, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-        out, words = await process.communicate()
-        assert process.returncode == code, words.decode()
-        assert "Traceback" not in words.decode()
-        result: dict[str, Any] = json.loads(out.decode().splitlines()[-1]) if out else {}
-        return result | {"words": words.decode()}
-
-    async def here(self, verb: str, *arguments: object, model: str = MODEL) -> dict[str, Any]:
-        """As `step`, without the seconds that a process needs to start."""
-        out = io.StringIO()
-        with redirect_stdout(out):
-            code = await asyncio.to_thread(main, [verb, "--model", model, *map(str, arguments)])
-        assert code == 0
-        return dict(json.loads(out.getvalue()))
-
-    async def registered(self, *arguments: object, model: str = MODEL) -> tuple[str, dict[str, Any]]:
-        """(run id, result of `register`)"""
-        run_id = (await self.here("ingest", *arguments, model=model))["run_id"]
-        for verb in ("validate", "train", "evaluate"):
-            await self.here(verb, "--run-id", run_id, model=model)
-        return run_id, await self.here("register", "--run-id", run_id, model=model)
+from tests.integration.control_server import control
+from tests.integration.pipeline_steps import MODEL, Platform
 
 
 @pytest.fixture

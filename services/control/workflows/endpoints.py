@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse
 from services.control.requests import Authorized, Limit, body, of_catalogue
 from services.control.workflows.protocol import Workflows
 from services.control.workflows.repository import RunsRepository
-from services.control.workflows.schemas import Run, Runs, Status, Submission
+from services.control.workflows.schemas import Ended, Run, Runs, Status, Submission
 from services.kit.errors import NotFound
 
 router = APIRouter(prefix="/workflows")
@@ -31,6 +31,12 @@ Stored = Annotated[RunsRepository, Depends(_runs)]
 async def submit(request: Request, service: Service, asked: Annotated[Submission, body(Submission)]) -> Run:
     of_catalogue(request.state.catalogue, asked.model)
     return await service.submit(asked)
+
+
+@router.post("/ended", status_code=204, dependencies=[Authorized])
+async def ended(service: Service, told: Annotated[Ended, body(Ended)]) -> None:
+    """A workflow's last words. What is true of it is read where it is."""
+    service.ended(told.workflow)
 
 
 @router.get("")

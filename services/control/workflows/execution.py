@@ -108,10 +108,12 @@ class Execution:
         """Goes on trying while the database is away: a run does not fail for that."""
         while True:
             try:
-                return await self.runs.save(self.run)
+                await self.runs.save(self.run)
             except OperationalError as error:
                 log.warning("cannot store how a run stands", extra={"run": str(self.run.id), "error": str(error)})
                 await asyncio.sleep(1)
+            else:
+                return
 
 
 def _now() -> datetime:

@@ -8,7 +8,7 @@ class Workflows(Protocol):
     """Carries workflow runs out. How each stands is in the table `workflow_runs`, whatever carries it out."""
 
     async def submit(self, asked: Submission) -> Run:
-        """Queues the run and returns at once. Raises Invalid when it could not work with these parameters."""
+        """Queues the run and returns at once. Raises Invalid when it could not work with these parameters, Unavailable when nothing could carry it out."""
         ...
 
     async def stop(self, run_id: UUID) -> Run:
@@ -17,4 +17,8 @@ class Workflows(Protocol):
 
     async def log(self, run_id: UUID) -> str:
         """What the steps have written so far, the end of it when it is long."""
+        ...
+
+    def ended(self, workflow: str) -> None:
+        """Somebody says so of a workflow: worth a look."""
         ...

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import LiteralString
 from uuid import UUID
 
@@ -26,13 +27,32 @@ WHERE (%(model)s::text IS NULL OR model = %(model)s) AND (%(status)s::text IS NU
 ORDER BY created_at DESC, id DESC LIMIT %(limit)s
 """  # noqa: S608 - a constant
 
-QUEUED: LiteralString = f"""
-SELECT {RUN} FROM workflow_runs WHERE status = 'queued' ORDER BY created_at, id
+RUNNING: LiteralString = f"""
+SELECT {RUN} FROM workflow_runs WHERE status = 'running' ORDER BY created_at, id
 """  # noqa: S608 - a constant
 
+KNOWN: LiteralString = "SELECT id FROM workflow_runs WHERE id = ANY(%(ids)s)"
+
+TAKE_TURNS: LiteralString = "SELECT pg_advisory_xact_lock(hashtext('workflow_runs'))"
+"""Else two controls, of which one replaces the other, could each find a free place and take both."""
+
 CLAIM: LiteralString = f"""
-UPDATE workflow_runs SET status = 'running', started_at = clock_timestamp() WHERE id = %(id)s AND status = 'queued' RETURNING {RUN}
+UPDATE workflow_runs SET status = 'running', started_at = clock_timestamp()
+WHERE status = 'queued' AND id = (
+    SELECT id FROM workflow_runs AS waiting
+    WHERE status = 'queued'
+        AND (SELECT count(*) FROM workflow_runs WHERE status = 'running') < %(at_once)s
+        AND NOT EXISTS (SELECT FROM workflow_runs AS other WHERE other.status = 'running' AND other.model = waiting.model)
+    ORDER BY created_at, id LIMIT 1
+)
+RETURNING {RUN}
 """  # noqa: S608 - a constant
+
+ADOPT: LiteralString = """
+INSERT INTO workflow_runs (id, kind, model, parameters, reason, actor, status, created_at, started_at)
+VALUES (%(id)s, %(kind)s, %(model)s, %(parameters)s, %(reason)s, %(actor)s, 'running', %(created_at)s, %(created_at)s)
+ON CONFLICT (id) DO NOTHING
+"""
 
 WITHDRAW: LiteralString = f"""
 UPDATE workflow_runs SET status = 'stopped', finished_at = clock_timestamp(), error = %(error)s
@@ -48,8 +68,9 @@ WHERE status = 'running' RETURNING {RUN}
 
 SAVE: LiteralString = """
 UPDATE workflow_runs SET status = %(status)s, steps = %(steps)s, result = %(result)s, error = %(error)s, finished_at = %(finished_at)s
-WHERE id = %(id)s
+WHERE id = %(id)s AND status = 'running'
 """
+"""What has ended stays as it ended: another control may have seen more than this one."""
 
 
 class RunsRepository:
@@ -71,13 +92,26 @@ class RunsRepository:
     async def newest(self, model: str | None, status: Status | None, limit: int) -> list[Run]:
         return await self._runs(LIST, model=model, status=status, limit=limit)
 
-    async def queued(self) -> list[Run]:
+    async def running(self) -> list[Run]:
         """Oldest first."""
-        return await self._runs(QUEUED)
+        return await self._runs(RUNNING)
 
-    async def claim(self, run_id: UUID) -> Run | None:
-        """Makes a queued run a running one; None when it is not queued any more."""
-        return next(iter(await self._runs(CLAIM, id=run_id)), None)
+    async def claim(self, at_once: int) -> Run | None:
+        """Makes the oldest queued run a running one that may be; None when there is none: `at_once` may run, one of a model."""
+        async with self._pool.connection() as connection, connection.cursor(row_factory=class_row(Run)) as cursor:
+            await cursor.execute(TAKE_TURNS)
+            return await (await cursor.execute(CLAIM, {"at_once": at_once})).fetchone()
+
+    async def known(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Which of them are runs."""
+        async with self._pool.connection() as connection:
+            return {row[0] for row in await (await connection.execute(KNOWN, {"ids": list(ids)})).fetchall()}
+
+    async def adopt(self, run: Run) -> None:
+        """Makes a row of a run that somebody else began; nothing when it has one."""
+        values = run.model_dump(include={"id", "kind", "model", "reason", "actor", "created_at"})
+        async with self._pool.connection() as connection:
+            await connection.execute(ADOPT, values | {"parameters": Jsonb(run.parameters)})
 
     async def withdraw(self, run_id: UUID, error: str) -> Run | None:
         """Stops a queued run; None when it is not queued any more."""
@@ -87,9 +121,10 @@ class RunsRepository:
         """Of all that are said to be running, with the step that was."""
         return await self._runs(FAIL_RUNNING, error=error)
 
-    async def save(self, run: Run) -> None:
+    async def save(self, run: Run) -> bool:
+        """False when the run has ended already, and nothing was changed."""
         values = run.model_dump(include={"id", "status", "error", "finished_at"})
         values["steps"] = Jsonb([step.model_dump(mode="json") for step in run.steps])
         values["result"] = None if run.result is None else Jsonb(run.result)
         async with self._pool.connection() as connection:
-            await connection.execute(SAVE, values)
+            return (await connection.execute(SAVE, values)).rowcount == 1

@@ -2,7 +2,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from services.control.requests import Actor, Payload, Reason, Text
 
@@ -10,8 +10,8 @@ Status = Literal["queued", "running", "succeeded", "failed", "stopped"]
 StepStatus = Literal["pending", "running", "succeeded", "failed", "stopped"]
 
 
-class TrainParameters(Payload):
-    """What is left out is as the catalogue says."""
+class Parameters(Payload):
+    """Where the rows come from. What is left out is as the catalogue says."""
 
     source: Literal["synthetic", "files"] | None = None
     data_dir: Text | None = None
@@ -34,12 +34,37 @@ class TrainParameters(Payload):
         return self
 
 
+class ScoreParameters(Parameters):
+    version: Annotated[Text, Field(min_length=1, max_length=40)] | None = None
+    """The one that serves unless given."""
+    partitions: Annotated[int, Field(ge=1, le=32)] | None = None
+
+
+class PredictParameters(Parameters):
+    rows: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """How many of the newest; 100 unless given."""
+
+
+PARAMETERS: dict[str, type[Parameters]] = {"train": Parameters, "score": ScoreParameters, "predict": PredictParameters}
+
+
 class Submission(Payload):
-    kind: Literal["train"]
+    kind: Literal["train", "score", "predict"]
     model: Text
-    parameters: TrainParameters = TrainParameters()
+    parameters: Parameters = Parameters()
     reason: Reason
     actor: Actor
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def of_the_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = info.data.get("kind")
+        return value if kind is None else PARAMETERS[kind].model_validate(value)
+
+
+class Ended(Payload):
+    workflow: Annotated[Text, Field(min_length=1, max_length=253)]
+    status: Annotated[Text, Field(max_length=40)]
 
 
 class StepRecord(BaseModel):

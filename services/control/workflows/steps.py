@@ -11,22 +11,31 @@ from services.control.workflows.schemas import Run
 
 @dataclass(frozen=True)
 class Step:
-    """A verb of the pipeline with the names of its arguments: parameters and the reason of the run, or results of earlier steps."""
+    """A verb of the pipeline with the names of its arguments: parameters, reason and id (`key`) of the run, or results of earlier steps."""
 
     verb: str
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
 
 
+DATA = ("source", "data_dir", "rows", "seed", "drift")
+
 STEPS: dict[str, tuple[Step, ...]] = {
     "train": (
-        Step("ingest", takes=("source", "data_dir", "rows", "seed", "drift")),
+        Step("ingest", takes=DATA),
         Step("validate", needs=("run_id",)),
         Step("train", needs=("run_id",), takes=("seed",)),
         Step("evaluate", needs=("run_id",)),
         Step("register", needs=("run_id",)),
         Step("promote", needs=("version",), takes=("reason",)),
-    )
+    ),
+    "score": (
+        Step("ingest", takes=DATA),
+        Step("partition", needs=("run_id",), takes=("version", "partitions")),
+        Step("score", needs=("run_id",)),
+        Step("gather", needs=("run_id",)),
+    ),
+    "predict": (Step("predict", takes=(*DATA, "key")),),
 }
 HANDED_ON = ("run_id", "version")
 
@@ -43,7 +52,7 @@ def handed_on(run: Run) -> dict[str, Any]:
 
 def arguments(step: Step, run: Run) -> list[str]:
     """As `--name=value`, so that a value beginning with a dash stays a value. Raises Incomplete."""
-    known = run.parameters | {"reason": run.reason} | handed_on(run)
+    known = run.parameters | {"reason": run.reason, "key": run.id} | handed_on(run)
     missing = [name for name in step.needs if known.get(name) is None]
     if missing:
         raise Incomplete(f"{step.verb} needs {' and '.join(missing)}, which no earlier step gave")

@@ -25,12 +25,15 @@ def test_the_pipeline_knows_every_argument() -> None:
     """The two sides meet at the command line: each step's words are parsed by the pipeline's own parser."""
     from services.pipeline.arguments import parser
 
-    parameters = {"source": "files", "data_dir": "/data", "rows": 600, "seed": 3, "drift": 0.5}
+    parameters = {"source": "files", "data_dir": "/data", "rows": 600, "seed": 3, "drift": 0.5, "partitions": 2}
     given = run(parameters=parameters, steps=[StepRecord(name="ingest", result={"run_id": "r"}), StepRecord(name="register", result={"version": "7"})])
-    for step in STEPS["train"]:
-        parsed = parser().parse_args(arguments(step, given))
-        assert parsed.verb == step.verb
-    assert (parsed.version, parsed.reason) == ("7", "weekly")
+    for kind, steps in STEPS.items():
+        parsed = {step.verb: parser().parse_args(arguments(step, given)) for step in steps}
+        assert [one.verb for one in parsed.values()] == [step.verb for step in steps], kind
+        if kind == "train":
+            assert (parsed["promote"].version, parsed["promote"].reason) == ("7", "weekly")
+        if kind == "predict":
+            assert parsed["predict"].key == str(given.id)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from bentos import catalogue
-from services.pipeline.arguments import VERBS
+from services.pipeline.arguments import VERBS, parse
 
 MODEL = catalogue.names()[0]
 
@@ -42,6 +42,17 @@ def test_arguments_that_name_no_data_end_with_2(arguments: list[str], words: str
     assert "Traceback" not in refused.stderr
 
 
+def test_an_empty_option_is_not_given() -> None:
+    """A workflow writes all options, whether it has values for them or not."""
+    empty = parse(["ingest", f"--model={MODEL}", "--source=", "--data-dir=", "--rows=", "--seed=", "--drift="])
+    assert empty == parse(["ingest", f"--model={MODEL}"])
+    assert parse(["promote", f"--model={MODEL}", "--version=3", "--reason="])["reason"] == "trained"
+    assert parse(["promote", f"--model={MODEL}", "--version=3", "--reason=--force="])["reason"] == "--force="
+    refused = command("ingest", "--model=")
+    assert refused.returncode == 2
+    assert "required: --model" in refused.stderr
+
+
 def test_bad_data_is_the_result_in_json_too() -> None:
     refused = command("ingest", "--model", MODEL, "--data-dir", "/nowhere")
     expected = {"column": "--data-dir", "rule": "there is no folder /nowhere", "rows": [], "count": 1}
@@ -49,15 +60,21 @@ def test_bad_data_is_the_result_in_json_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "name"), [(["validate", "--run-id", "x"], "MLflow"), (["promote", "--version", "1"], "control")], ids=["MLflow", "control"]
+    ("arguments", "name"),
+    [
+        (["validate", "--run-id", "x", "--model", MODEL], "MLflow"),
+        (["promote", "--version", "1", "--model", MODEL], "control"),
+        (["tell-control", "--workflow", "w", "--status", "Failed"], "control"),
+    ],
+    ids=["MLflow", "control", "tell-control"],
 )
 def test_who_does_not_answer_is_named_in_one_line(arguments: list[str], name: str) -> None:
-    failed = command(*arguments, "--model", MODEL)
+    failed = command(*arguments)
     assert failed.returncode == 1
     assert failed.stdout == ""
     assert failed.stderr.count("\n") == 1
     assert f"{name} does not answer at http://127.0.0.1:9" in failed.stderr
-    assert "Traceback" in command(*arguments, "--model", MODEL, "--debug").stderr
+    assert "Traceback" in command(*arguments, "--debug").stderr
 
 
 def test_a_wrong_setting_ends_with_2_and_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
