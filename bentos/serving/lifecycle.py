@@ -14,6 +14,7 @@ from bentos.serving.settings import RunnerSettings
 from bentos.serving.slots import Runner
 from bentos.serving.upstream import Upstream
 from bentos.serving.watcher import Watcher
+from services.kit.metrics import describe
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +24,13 @@ async def running(settings: RunnerSettings) -> AsyncIterator[Predictor]:
     entry = catalogue.load().models[settings.model]
     runner = Runner(settings.model, settings.replica, decides=entry.task == "classification")
     metrics = Metrics(settings.model)
+    describe(metrics.registry, cache=settings.cache_dir)
+    if (pin := settings.pin or entry.pin) is not None:
+        metrics.pinned(pin)
     cache = Cache(settings.cache_dir)
     async with Upstream(settings) as upstream:
         library = Library(settings.model, cache, settings.baked_dir, upstream)
-        watcher = Watcher(runner, upstream, library, cache, metrics, settings.pin or entry.pin)
+        watcher = Watcher(runner, upstream, library, cache, metrics, pin)
         await watcher.restore()
         watching = asyncio.create_task(watcher.run())
         watching.add_done_callback(_ended)

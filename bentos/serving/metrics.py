@@ -14,13 +14,14 @@ class Metrics:
 
     def __init__(self, model: str) -> None:
         self._model = model
-        self._registry = CollectorRegistry()
-        self._rows = Counter("modelyard_runner_rows_total", "Rows answered.", ["model", "version"], registry=self._registry)
-        self._slots = Gauge("modelyard_runner_slot_info", "1 for each version that is loaded.", ["model", "slot", "version", "engine"], registry=self._registry)
-        seconds = Histogram("modelyard_runner_call_seconds", "From parsed rows to answers.", ["model"], buckets=BUCKETS, registry=self._registry)
-        refused = Counter("modelyard_runner_refused_total", "Versions refused at load; every attempt counts.", ["model"], registry=self._registry)
-        rejected = Counter("modelyard_runner_rejected_total", "Calls answered 429: too many were under way.", ["model"], registry=self._registry)
-        in_flight = Gauge("modelyard_runner_in_flight", "Calls under way.", ["model"], registry=self._registry)
+        self.registry = CollectorRegistry()
+        self._rows = Counter("modelyard_runner_rows_total", "Rows answered.", ["model", "version"], registry=self.registry)
+        self._slots = Gauge("modelyard_runner_slot_info", "1 for each version that is loaded.", ["model", "slot", "version", "engine"], registry=self.registry)
+        self._pin = Gauge("modelyard_runner_pin_info", "1 for the version that this replica is pinned to.", ["model", "version"], registry=self.registry)
+        seconds = Histogram("modelyard_runner_call_seconds", "From parsed rows to answers.", ["model"], buckets=BUCKETS, registry=self.registry)
+        refused = Counter("modelyard_runner_refused_total", "Versions refused at load; every attempt counts.", ["model"], registry=self.registry)
+        rejected = Counter("modelyard_runner_rejected_total", "Calls answered 429: too many were under way.", ["model"], registry=self.registry)
+        in_flight = Gauge("modelyard_runner_in_flight", "Calls under way.", ["model"], registry=self.registry)
         self._answered: dict[str, Counter] = {}
         self._seconds, self.in_flight = seconds.labels(model), in_flight.labels(model)
         self.refused, self.rejected = refused.labels(model), rejected.labels(model)
@@ -37,5 +38,8 @@ class Metrics:
             if slot is not None:
                 self._slots.labels(self._model, name, slot.version, slot.artifact.engine.kind).set(1)
 
+    def pinned(self, version: str) -> None:
+        self._pin.labels(self._model, version).set(1)
+
     def text(self) -> bytes:
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)

@@ -25,7 +25,7 @@ def supervise(settings: Settings) -> None:
     listener = workers.listen(settings.host, settings.port)
     with shared.folder("gateway") as folder:
         counts = folder / "metrics"
-        metrics.serve(settings.metrics_port, settings.host, metrics.of_workers(counts))
+        metrics.serve(settings.metrics_port, settings.host, metrics.of_workers(counts), spool=settings.spool_dir)
         workers.supervise(
             [sys.executable, "-m", "services.gateway"],
             listener,
@@ -47,7 +47,7 @@ def _environment(settings: Settings, number: int) -> dict[str, str]:
 
 def serve(settings: Settings, worker: workers.Worker | None) -> None:
     if worker is None:
-        metrics.serve(settings.metrics_port, settings.host)
+        metrics.serve(settings.metrics_port, settings.host, spool=settings.spool_dir)
     else:
         metrics.keep_in(worker.shared / "metrics", worker.number)
     # Only now: these modules make metrics, and a parent needs none of them.

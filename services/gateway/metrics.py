@@ -10,10 +10,13 @@ _requests = Counter("modelyard_gateway_requests_total", "Answers given.", ["rout
 _seconds = Histogram("modelyard_gateway_request_seconds", "From the request's first byte to the answer's last.", ["route"], buckets=LATENCY_BUCKETS)
 _predictions = Counter("modelyard_predictions_total", "Rows predicted, audited and answered.", ["model", "version", "decision"])
 audit_commit_seconds = Histogram("modelyard_audit_commit_seconds", "One group commit of the audit.", buckets=LATENCY_BUCKETS)
-audit_rows = Counter("modelyard_audit_rows_total", "Audit rows by outcome: stored, late (stored, but the caller had been told 503) or refused.", ["outcome"])
+audit_rows = Counter(
+    "modelyard_audit_rows_total", "Audit rows: stored, spooled, late (durable, but the caller had been told otherwise) or refused.", ["outcome"]
+)
 audit_waiting = Gauge("modelyard_audit_waiting", "Audit rows that wait for a commit.", multiprocess_mode="livesum")
 spool_rows = Gauge("modelyard_spool_rows", "Rows in the spool that wait for the database.", multiprocess_mode="livesum")
 spool_bytes = Gauge("modelyard_spool_bytes", "Size of the spool's segments.", multiprocess_mode="livesum")
+spool_limit_bytes = Gauge("modelyard_spool_limit_bytes", "Most that the segments may take.", multiprocess_mode="livemax")
 spool_appended = Counter("modelyard_spool_appended_total", "Rows made durable in the spool.")
 spool_replayed = Counter("modelyard_spool_replayed_total", "Rows brought from the spool into the database.")
 spool_refused = Counter("modelyard_spool_refused_total", "Rows that the spool did not take, so that they were not answered: full or broken.", ["reason"])
@@ -27,6 +30,15 @@ _hop_ejected = Gauge("modelyard_hop_ejected", "1 for a replica that gets no call
 admission_refused = Counter(
     "modelyard_admission_refused_total", "Predictions refused because they would have waited too long, at the hop or the gateway.", ["at"]
 )
+
+for _counter, _values in (
+    (audit_rows, ("stored", "spooled", "late", "refused")),
+    (spool_refused, ("full", "broken")),
+    (admission_refused, ("hop", "gateway")),
+    (rate_limited, ("user", "login")),
+):
+    for _value in _values:  # a series that begins with its first event would not show that as an increase
+        _counter.labels(_value)
 
 
 @cache

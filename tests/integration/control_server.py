@@ -44,10 +44,15 @@ async def step_pids(calls: Path) -> list[int]:
 
 @asynccontextmanager
 async def control(
-    database_url: str, log_dir: Path, models: Catalogue | None = None, pipeline: list[str] | None = None, environment: Mapping[str, str] | None = None
+    database_url: str,
+    log_dir: Path,
+    models: Catalogue | None = None,
+    pipeline: list[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    **more: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client with the token; control has ended when the block has."""
-    settings = Settings(database_url=database_url, mlflow_url="http://mlflow:5000", token=TOKEN, log_dir=log_dir)
+    """A client with the token; control has ended when the block has. `more` are settings."""
+    settings = Settings(database_url=database_url, mlflow_url="http://mlflow:5000", token=TOKEN, log_dir=log_dir, **more)
     app = create_app(settings, models or catalogue.load(), pipeline=pipeline or ["false"], environment={"PATH": os.environ["PATH"], **(environment or {})})
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2))
     task = asyncio.create_task(server.serve())

@@ -45,6 +45,11 @@ async def test_limits_and_metrics_are_exact_over_all_workers(database_url: str, 
         parent = psutil.Process(gateway.process.pid)
         assert parent.memory_info().rss < 60e6
         assert len(gateway.workers()) == 2
+        # The parent speaks for all of them.
+        assert await gateway.total("process_resident_memory_bytes") > sum(worker.memory_info().rss for worker in gateway.workers())
+        assert await gateway.total("modelyard_build_info") == 1
+        assert await gateway.total("modelyard_spool_limit_bytes") == 256 * 1024 * 1024
+        assert 0 < await gateway.total("modelyard_disk_free_bytes", 'folder="spool"') <= await gateway.total("modelyard_disk_size_bytes", 'folder="spool"')
 
 
 async def test_a_killed_worker_is_replaced_and_a_killed_parent_leaves_none(database_url: str, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ class Spool:
         self.pending_rows = self.pending_bytes = 0
         """What the database has not confirmed yet, of this process and of the dead ones whose segments it took over."""
         self._folder, self._node, self._limit = folder, node, limit_bytes
+        metrics.spool_limit_bytes.set(limit_bytes)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._waiting: deque[_Append] = deque()
         self._writer: asyncio.Task[None] | None = None

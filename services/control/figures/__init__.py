@@ -1,0 +1,3 @@
+from services.control.figures.service import showing
+
+__all__ = ["showing"]
