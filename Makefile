@@ -43,10 +43,10 @@ $(WALKER): $(wildcard bentos/serving/native/*.[ch])
 		$(CC) -O3 -std=c11 -ffp-contract=off -shared -fPIC -o $@.$$$$ $(filter %.c,$^) -lm && mv $@.$$$$ $@ || \
 		{ rm -f $@.$$$$; echo "the native tree walker could not be built; runners work without it, slower" >&2; }; fi
 
-.PHONY: help up down status logs test lint bench format clean
+.PHONY: help up down status logs test lint bench format clean images kind kind-down e2e
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 up: .venv/.synced $(WALKER) ## start everything, train what was never trained, say how to use it
 	@$(BIN)/modelyard up
@@ -60,8 +60,21 @@ status: .venv/.synced ## show the processes
 logs: .venv/.synced ## show what the processes write, as it comes
 	@$(BIN)/modelyard logs --follow
 
+# MODELS="gateway my_model": some only. VERSION=3 with one model bakes that version in. TAG, BASE: see `modelyard images --help`.
+images: .venv/.synced ## build the container images (MODELS= some, TAG=, VERSION= bakes one in)
+	@$(BIN)/modelyard images $(MODELS) --tag $(or $(TAG),dev) $(if $(BASE),--base $(BASE)) $(if $(VERSION),--version $(VERSION))
+
+kind: .venv/.synced ## bring the whole platform up on a local Kubernetes cluster (needs docker, kind, kubectl, helm)
+	@$(BIN)/modelyard kind
+
+kind-down: ## remove that cluster and all that it holds
+	@kind delete cluster --name modelyard
+
 test: lint $(WALKER) ## check the code, then run every test
 	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/e2e
+	@$(BIN)/pytest tests/e2e
+
+e2e: .venv/.synced-dev ## try everything against the platform that KUBECONFIG or this machine has
 	@$(BIN)/pytest tests/e2e
 
 lint: .venv/.synced-dev ## check style, types and boundaries

@@ -28,6 +28,9 @@ COMMANDS = {
     "audit": "audit:audit",
     "token": "accounts:token",
     "users": "accounts:users",
+    "images": "images:images",
+    "kind": "kind:kind",
+    "release": "release:release",
 }
 
 

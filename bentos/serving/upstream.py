@@ -58,6 +58,17 @@ class Upstream:
                 _expect(answer)
                 return WantedVersion.model_validate_json(await answer.read())
 
+    async def registered(self, version: str) -> Wanted:
+        """A version as it would serve. Its training's policy has number 0: control numbers it when it promotes the version."""
+        with _reaching("control"):
+            async with self._session.get(f"{self._control}/models/{self._model}/versions/{version}") as answer:
+                if answer.status == 404:
+                    raise Away(f"control knows no version {version} of {self._model}")
+                _expect(answer)
+                document = await answer.json()
+                policy = document.get("policy")
+                return Wanted.model_validate({"champion": document, "policy": policy and policy | {"version": 0}})
+
     async def report(self, document: dict[str, Any]) -> None:
         headers = {"Authorization": f"Bearer {self._token}"}
         with _reaching("control"):

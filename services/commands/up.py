@@ -1,16 +1,12 @@
-import json
 import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
-from bentos import catalogue
-from bentos.schemas import schema
 from services.commands import access
+from services.commands.first_prediction import curl_that_works
 from services.commands.output import console, say
 from services.local import launch
-from services.local.api import Api
 from services.local.board import Board
 from services.local.failure import Failure
 from services.local.lock import is_running
@@ -34,7 +30,7 @@ def up() -> None:
                 raise
             training.first_training(access.control(), board, ADMINISTRATOR)
             start.runners_ready(where, board)
-            curl = _curl(board)
+            curl = curl_that_works(board, access.running()["services"]["gateway"]["url"], access.token())
             seconds = board.seconds
     except KeyboardInterrupt:
         raise Failure("interrupted; what has been started goes on", "`modelyard up` looks again, `modelyard down` stops it", code=130) from None
@@ -49,26 +45,6 @@ def _check_environment(board: Board) -> None:
         board.show("environment", "failed", problems[0].found)
         raise Failure(f"{problems[0].name}: {problems[0].found}", problems[0].advice, [f"{one.name}: {one.found}" for one in problems[1:]])
     board.show("environment", "done", "; ".join(f"{check.name} {check.found}" for check in found if check.name != "folder"))
-
-
-def smallest_example() -> tuple[str, dict[str, Any]]:
-    """The model whose example is quickest to read."""
-    examples: dict[str, dict[str, Any]] = {name: schema(name).EXAMPLE for name in catalogue.names()}
-    model = min(examples, key=lambda name: len(json.dumps(examples[name])))
-    return model, examples[model]
-
-
-def _curl(board: Board) -> str:
-    """A command that works when pasted: it has just been tried."""
-    board.show("first prediction", "working")
-    model, example = smallest_example()
-    url = access.running()["services"]["gateway"]["url"]
-    token = access.token()
-    answer = Api("the gateway", url, token).post(f"/predict/{model}", example)
-    board.show("first prediction", "done", f"{model} version {answer['model_version']} answered {answer['prediction']}")
-    headers = (f"Authorization: Bearer {token}", "Content-Type: application/json")
-    parts = ["curl", "-s", f"{url}/predict/{model}", *(part for header in headers for part in ("-H", header)), "-d", json.dumps(example)]
-    return shlex.join(parts)
 
 
 def program() -> str:

@@ -42,7 +42,7 @@ class Board:
         self._lines[name] = (mark, detail, self.seconds)
         if self._live is None and mark != "waiting":
             sign = SIGNS[mark][0]
-            self.console.print(f"{self.seconds:6.1f} s  {sign} {name:<24} {detail}".rstrip(), highlight=False, markup=False, soft_wrap=True)
+            self.console.print(f"{self.seconds:6.1f} s  {sign} {name:<28} {detail}".rstrip(), highlight=False, markup=False, soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))
