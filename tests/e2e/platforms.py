@@ -75,7 +75,7 @@ class Cluster:
         return base64.b64decode(self.get("secret", name)["data"][key]).decode()
 
     def sql(self, query: str) -> list[list[str]]:
-        said = self.kubectl("exec", "postgres-0", "--", "psql", "-U", "modelyard", "-d", "modelyard", "--csv", "-t", "-c", query)
+        said = self.kubectl("exec", "-i", "postgres-0", "--", "psql", "-U", "modelyard", "-d", "modelyard", "--csv", "-t", "-q", "-f", "-", given=query)
         return list(csv.reader(io.StringIO(said)))
 
     def control(self) -> httpx.Client:
