@@ -12,6 +12,7 @@ from services.gateway.auth.administration import Administration
 from services.gateway.predictions import repository as predictions
 from services.gateway.settings import Settings
 from services.kit.postgres import Pool
+from services.kit.tasks import beside
 
 log = logging.getLogger(__name__)
 
@@ -69,10 +70,5 @@ async def in_background(name: str, work: Callable[[], Awaitable[None]]) -> Async
                 log.exception("a background task failed and begins again", extra={"task": name})
             await asyncio.sleep(1)
 
-    task = asyncio.create_task(again(), name=name)
-    try:
+    async with beside(again(), name):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

@@ -14,9 +14,12 @@ from typing import Any, Protocol
 
 import httpx
 import psycopg
+import pytest
 
 from tests.e2e.conftest import Platform
 
+ON_CLUSTER = os.environ.get("MODELYARD_E2E") == "cluster"
+cluster_only = pytest.mark.skipif(not ON_CLUSTER, reason="MODELYARD_E2E=cluster asks for the platform of the current KUBECONFIG")
 NAMESPACE = os.environ.get("MODELYARD_NAMESPACE", "modelyard")
 USERNAME = "admin"
 ENDED = frozenset({"succeeded", "failed", "stopped"})
@@ -94,15 +97,24 @@ class Cluster:
             self._forwarded = None
 
 
-def cluster() -> Cluster | None:
-    """The platform behind the current KUBECONFIG, if there is one whose gateway has a NodePort on this machine (or MODELYARD_URL says where it is)."""
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """The platform behind the current KUBECONFIG, whose gateway has a NodePort on this machine (or MODELYARD_URL says where it is)."""
+    command = ["kubectl", "-n", NAMESPACE, "get", "service", "gateway", "-o", "jsonpath={.spec.ports[?(@.name=='http')].nodePort}"]
+    asked = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    url = os.environ.get("MODELYARD_URL") or (f"http://127.0.0.1:{asked.stdout}" if asked.stdout else None)
+    assert asked.returncode == 0, f"the current KUBECONFIG leads to no platform (`make kind` makes one): {asked.stderr}"
+    assert url, "the gateway has no NodePort: MODELYARD_URL says where it answers"
+    found = Cluster(url)
     try:
-        command = ["kubectl", "-n", NAMESPACE, "get", "service", "gateway", "-o", "jsonpath={.spec.ports[?(@.name=='http')].nodePort}"]
-        found = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return None
-    url = os.environ.get("MODELYARD_URL") or (f"http://127.0.0.1:{found.stdout}" if found.stdout else None)
-    return Cluster(url) if found.returncode == 0 and url else None
+        yield found
+    finally:
+        found.close()
+
+
+def stored(where: Anywhere, ids: list[str]) -> int:
+    """How many of these predictions the database has."""
+    return int(where.sql(f"SELECT count(*) FROM predictions WHERE id = ANY('{{{','.join(ids)}}}'::uuid[])")[0][0])
 
 
 def token(where: Anywhere) -> dict[str, str]:

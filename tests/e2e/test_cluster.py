@@ -1,7 +1,6 @@
 """What is done to a platform on a cluster while somebody asks without a pause. Needs MODELYARD_E2E=cluster, and a platform that has models to serve."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -15,9 +14,9 @@ import pytest
 from bentos import catalogue
 from bentos.schemas import schema
 from tests.e2e.calling import Calls, calling
-from tests.e2e.platforms import NAMESPACE, Cluster, cluster, token, train, within
+from tests.e2e.platforms import NAMESPACE, Cluster, cluster, cluster_only, stored, token, train, within
 
-pytestmark = pytest.mark.skipif(os.environ.get("MODELYARD_E2E") != "cluster", reason="MODELYARD_E2E=cluster asks for the platform of the current KUBECONFIG")
+pytestmark = cluster_only
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "attrition"
@@ -27,10 +26,8 @@ WORKLOADS = ["statefulset/gateway", "deployment/control", f"deployment/{RUNNER}"
 
 @pytest.fixture(scope="module")
 def where() -> Iterator[Cluster]:
-    found = cluster()
-    assert found is not None, "the current KUBECONFIG leads to no platform: `make kind` makes one"
-    yield found
-    found.close()
+    with cluster() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +45,13 @@ def nobody_notices(where: Cluster, headers: dict[str, str], model: str = MODEL) 
     print(f"\n{dict(calls.statuses)}, slowest {calls.slowest:.2f} s, longest gap {calls.longest_gap():.2f} s")
     assert calls.failed == 0, (calls.statuses, calls.failures[:5])
     assert len(calls.ids) > 50
-    assert stored(where, calls) == len(calls.ids), "answered and not stored"
+    assert stored(where, calls.ids) == len(calls.ids), "answered and not stored"
 
 
-def stored(where: Cluster, calls: Calls) -> int:
-    listed = ",".join(calls.ids)
-    return int(where.sql(f"SELECT count(*) FROM predictions WHERE id = ANY('{{{listed}}}'::uuid[])")[0][0])
+def upgrade(*settings: str) -> None:
+    """With other values, each `key=value`; returns when all is ready."""
+    chart = ["helm", "upgrade", "modelyard", str(ROOT / "charts/modelyard"), "-n", NAMESPACE, "--reuse-values", "--wait", "--timeout", "5m"]
+    subprocess.run([*chart, *(f"--set={setting}" for setting in settings)], check=True, capture_output=True)
 
 
 def settled(where: Cluster, workload: str) -> None:
@@ -99,17 +97,14 @@ def test_new_images_of_gateway_control_and_runners(where: Cluster, headers: dict
     for image in images.values():
         subprocess.run(["docker", "tag", f"{image}:dev", f"{image}:{tag}"], check=True)
         subprocess.run(["kind", "load", "docker-image", f"{image}:{tag}", "--name", "modelyard"], check=True)
-    values = [f"--set={components[component]}.image={image}:{tag}" for component, image in images.items()]
-    chart = ["helm", "upgrade", "modelyard", str(ROOT / "charts/modelyard"), "-n", NAMESPACE, "--reuse-values"]
     try:
         with nobody_notices(where, headers):
-            subprocess.run([*chart, *values, "--wait", "--timeout", "5m"], check=True, capture_output=True)
+            upgrade(*(f"{components[component]}.image={image}:{tag}" for component, image in images.items()))
         running = {one["image"] for pod in where.get("pods")["items"] for one in pod["spec"]["containers"]}
         assert {f"{image}:{tag}" for image in images.values()} <= running
     finally:
         with nobody_notices(where, headers):
-            undo = [f"--set={place}.image=" for place in components.values()]
-            subprocess.run([*chart, *undo, "--wait", "--timeout", "5m"], check=True, capture_output=True)
+            upgrade(*(f"{place}.image=" for place in components.values()))
 
 
 def test_a_promotion_by_a_workflow(where: Cluster, headers: dict[str, str]) -> None:
@@ -121,9 +116,8 @@ def test_a_promotion_by_a_workflow(where: Cluster, headers: dict[str, str]) -> N
 
 
 def test_blue_green_switches_and_back(where: Cluster, headers: dict[str, str]) -> None:
-    command = ["helm", "upgrade", "modelyard", str(ROOT / "charts/modelyard"), "-n", NAMESPACE, "--reuse-values", "--wait", "--timeout", "5m"]
     release = [sys.executable, "-m", "services.cli", "release"]
-    subprocess.run([*command, f"--set=runners.{MODEL}.strategy=bluegreen"], check=True, capture_output=True)
+    upgrade(f"runners.{MODEL}.strategy=bluegreen")
     try:
         settled(where, f"deployment/{RUNNER}-blue")
         settled(where, f"deployment/{RUNNER}-green")
@@ -134,7 +128,7 @@ def test_blue_green_switches_and_back(where: Cluster, headers: dict[str, str]) -
             print(done.stdout)
     finally:
         with nobody_notices(where, headers):
-            subprocess.run([*command, f"--set=runners.{MODEL}.strategy=rolling"], check=True, capture_output=True)
+            upgrade(f"runners.{MODEL}.strategy=rolling")
 
 
 def test_the_database_is_killed(where: Cluster, headers: dict[str, str]) -> None:
@@ -156,13 +150,12 @@ def test_the_database_is_killed(where: Cluster, headers: dict[str, str]) -> None
     print(f"credit_scoring: {dict(refused.statuses)}, answers again after {recovered:.1f} s")
     assert recovered <= 30
     assert set(refused.statuses) <= {"200", "503"}, (refused.statuses, refused.failures[:5])
-    assert stored(where, refused) == len(refused.ids), "answered and not stored"
+    assert stored(where, refused.ids) == len(refused.ids), "answered and not stored"
 
 
 def test_a_runner_scales_up_under_load_and_down_again(where: Cluster, headers: dict[str, str]) -> None:
-    command = ["helm", "upgrade", "modelyard", str(ROOT / "charts/modelyard"), "-n", NAMESPACE, "--reuse-values", "--wait", "--timeout", "5m"]
     scaling = f"runners.{MODEL}.autoscaling"
-    subprocess.run([*command, f"--set={scaling}.cpu=100m,{scaling}.scaleDownSeconds=10"], check=True, capture_output=True)
+    upgrade(f"{scaling}.cpu=100m", f"{scaling}.scaleDownSeconds=10")
     try:
         with calling(f"{where.url}/predict/{MODEL}", headers, dict(schema(MODEL).EXAMPLE), connections=32, pause=0) as calls:
             reach(where, 3, 240)
@@ -174,7 +167,7 @@ def test_a_runner_scales_up_under_load_and_down_again(where: Cluster, headers: d
         assert max(waits) <= 10
         reach(where, 1, 300)
     finally:
-        subprocess.run([*command, f"--set={scaling}.cpu=600m,{scaling}.scaleDownSeconds=300"], check=True, capture_output=True)
+        upgrade(f"{scaling}.cpu=600m", f"{scaling}.scaleDownSeconds=300")
 
 
 def moment(pod: dict[str, object], condition: str) -> float:

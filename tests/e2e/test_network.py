@@ -1,16 +1,15 @@
 """Every arrow that the platform needs works, and every other one is refused: tried by pods that look like each component. Needs MODELYARD_E2E=cluster."""
 
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.deploy.flows import COMPONENTS, FLOWS, PORTS
-from tests.e2e.platforms import Cluster, cluster
+from tests.e2e.platforms import Cluster, cluster, cluster_only
 
-pytestmark = pytest.mark.skipif(os.environ.get("MODELYARD_E2E") != "cluster", reason="MODELYARD_E2E=cluster asks for the platform of the current KUBECONFIG")
+pytestmark = cluster_only
 
 STRANGER = "stranger"
 """A pod of the namespace that is none of the platform's."""
@@ -34,14 +33,13 @@ with ThreadPoolExecutor(32) as threads:
 
 @pytest.fixture(scope="module")
 def where() -> Iterator[Cluster]:
-    found = cluster()
-    assert found is not None, "the current KUBECONFIG leads to no platform: `make kind` makes one"
-    try:
-        found.kubectl("apply", "-f", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": [probe(found, source) for source in SOURCES]}))
-        found.kubectl("wait", "pod", "-l", "modelyard.dev/probe=yes", "--for=jsonpath={.status.phase}=Running", "--timeout=120s")
-        yield found
-    finally:
-        found.kubectl("delete", "pod", "-l", "modelyard.dev/probe=yes", "--wait=false", "--grace-period=0")
+    with cluster() as found:
+        try:
+            found.kubectl("apply", "-f", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": [probe(found, source) for source in SOURCES]}))
+            found.kubectl("wait", "pod", "-l", "modelyard.dev/probe=yes", "--for=jsonpath={.status.phase}=Running", "--timeout=120s")
+            yield found
+        finally:
+            found.kubectl("delete", "pod", "-l", "modelyard.dev/probe=yes", "--wait=false", "--grace-period=0")
 
 
 def probe(where: Cluster, component: str) -> dict[str, Any]:

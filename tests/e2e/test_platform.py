@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ import pytest
 from bentos import catalogue
 from bentos.schemas import schema
 from tests.e2e.calling import calling
-from tests.e2e.platforms import Anywhere, Laptop, cluster, token, train
+from tests.e2e.platforms import ON_CLUSTER, Anywhere, Laptop, cluster, stored, token, train
 
 MODEL = "attrition"
 ROWS = {"attrition": 1500}
@@ -22,13 +21,11 @@ ROWS = {"attrition": 1500}
 
 @pytest.fixture(scope="module")
 def where(request: pytest.FixtureRequest) -> Iterator[Anywhere]:
-    if os.environ.get("MODELYARD_E2E") != "cluster":
+    if ON_CLUSTER:
+        with cluster() as found:
+            yield found
+    else:
         yield Laptop(request.getfixturevalue("platform"))
-        return
-    found = cluster()
-    assert found is not None, "the current KUBECONFIG leads to no platform: `make kind` makes one"
-    yield found
-    found.close()
 
 
 @pytest.fixture
@@ -109,7 +106,6 @@ def test_a_trained_version_is_promoted_and_rolled_back_under_load_and_nobody_not
     assert calls.failed == 0, (calls.statuses, calls.failures[:3])
     assert {version for _, version in calls.versions} >= {trained, served}
     assert calls.versions[-1][1] == served
-    listed = "', '".join(calls.ids)
-    assert where.sql(f"SELECT count(*) FROM predictions WHERE id IN ('{listed}')") == [[str(len(calls.ids))]], "answered and not stored"
+    assert stored(where, calls.ids) == len(calls.ids), "answered and not stored"
     assert int(where.sql(f"SELECT count(*) FROM deployments WHERE model = '{MODEL}' AND created_at >= '{began.isoformat()}'")[0][0]) >= 3
     assert client.get(f"/models/{MODEL}").json()["champion"]["version"] == served

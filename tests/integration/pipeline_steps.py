@@ -5,19 +5,31 @@ import io
 import json
 import os
 import sys
-from contextlib import redirect_stdout
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from mlflow import MlflowClient
 
 from bentos import catalogue
 from services.pipeline.__main__ import main
-from tests.integration.control_server import TOKEN, promote, version
+from tests.integration.control_server import TOKEN, control, promote, version
 from tests.versions import build
 
 MODEL = "attrition"
+
+
+@asynccontextmanager
+async def running(database_url: str, mlflow_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator["Platform"]:
+    """Its addresses are also this process's environment, for `Platform.here`."""
+    async with control(database_url, folder) as client:
+        found = Platform(mlflow_url, client)
+        for name, value in found.addresses.items():
+            monkeypatch.setenv(name, value)
+        yield found
 
 
 class Platform:

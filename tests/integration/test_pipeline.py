@@ -8,16 +8,12 @@ import pytest
 
 from bentos import contract
 from bentos.serving import artifact
-from tests.integration.control_server import control
-from tests.integration.pipeline_steps import MODEL, Platform
+from tests.integration.pipeline_steps import MODEL, Platform, running
 
 
 @pytest.fixture
 async def platform(database_url: str, mlflow_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Platform]:
-    async with control(database_url, tmp_path) as client:
-        found = Platform(mlflow_url, client)
-        for name, value in found.addresses.items():
-            monkeypatch.setenv(name, value)
+    async with running(database_url, mlflow_url, tmp_path, monkeypatch) as found:
         yield found
 
 

@@ -11,6 +11,7 @@ from psycopg import Error
 from services.control import metrics
 from services.control.deployments.repository import DeploymentsRepository
 from services.kit.postgres import listen
+from services.kit.tasks import beside
 
 log = logging.getLogger(__name__)
 
@@ -60,14 +61,11 @@ class Waiters:
 @asynccontextmanager
 async def watching(url: str, repository: DeploymentsRepository, waiters: Waiters, models: Collection[str]) -> AsyncIterator[None]:
     """One connection listens for all waiters."""
-    task = asyncio.create_task(_watch(url, repository, waiters, models), name="watch the ledger")
-    try:
-        yield
-    finally:
-        waiters.close()
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    async with beside(_watch(url, repository, waiters, models), "watch the ledger"):
+        try:
+            yield
+        finally:
+            waiters.close()
 
 
 async def _watch(url: str, repository: DeploymentsRepository, waiters: Waiters, models: Collection[str]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from prometheus_client import Gauge
@@ -12,6 +12,7 @@ from psycopg import Error
 from services.control import metrics
 from services.control.figures.repository import FiguresRepository, Row
 from services.kit.postgres import Pool
+from services.kit.tasks import beside
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +29,10 @@ Series = Mapping[tuple[str, ...], float | None]
 async def showing(pool: Pool, models: Collection[str]) -> AsyncIterator[None]:
     """Looks again and again while the block lasts."""
     figures = Figures(FiguresRepository(pool, models), models)
-    task = asyncio.create_task(figures.run(), name="show figures")
     try:
-        yield
+        async with beside(figures.run(), "show figures"):
+            yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         figures.forget()
 
 

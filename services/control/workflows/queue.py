@@ -14,6 +14,7 @@ from services.control import metrics
 from services.control.workflows.repository import RunsRepository
 from services.control.workflows.schemas import Run, Submission
 from services.kit.errors import FieldError, Invalid, NotFound
+from services.kit.tasks import beside
 
 log = logging.getLogger(__name__)
 
@@ -83,13 +84,8 @@ class Queue:
     @asynccontextmanager
     async def served(self, turn: Callable[[], Awaitable[float | None]]) -> AsyncIterator[None]:
         """Calls `turn` whenever something has changed, and after as many seconds as it returned. Goes on trying while the database is away."""
-        task = asyncio.create_task(self._serve(turn), name="workflow runs")
-        try:
+        async with beside(self._serve(turn), "workflow runs"):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _serve(self, turn: Callable[[], Awaitable[float | None]]) -> None:
         while True:

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 ENDED = frozenset({"Succeeded", "Failed", "Error"})
-NOT_BEGUN = frozenset({"", "Pending"})
 
 
 @dataclass(frozen=True)
