@@ -4,7 +4,7 @@ Every metric is written as a function of how often each row counts: once each gi
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ CALIBRATION_BINS = 10
 CHUNK = 4_000_000
 """Counts held in memory at a time."""
 
-LOWER_IS_BETTER = frozenset({"brier", "log_loss", "cost_per_row", "rmse", "mae", "mse", "rmse_ratio"})
-NO_SKILL: Mapping[str, float] = {"roc_auc": 0.5, "direction": 0.5, "rmse_ratio": 1.0}
+LOWER_IS_BETTER = frozenset({"brier", "log_loss", "cost_per_row", "rmse", "mae", "mse", "rmse_ratio", "mase"})
+NO_SKILL: Mapping[str, float] = {"roc_auc": 0.5, "direction": 0.5, "rmse_ratio": 1.0, "mase": 1.0}
 """What a metric gives an answer that knows nothing."""
 
 Values = dict[str, Floats]
@@ -33,6 +33,8 @@ class Rows:
     baseline: Floats
     units: Floats
     policy: Mapping[str, Any] | None
+    bounds: Mapping[str, Floats] = field(default_factory=dict)
+    decided: NDArray[np.bool_] | None = None
 
 
 def evaluate(
@@ -41,26 +43,36 @@ def evaluate(
     prediction: Floats,
     baseline: Floats,
     *,
+    bounds: Mapping[str, Floats] | None = None,
     policy: Mapping[str, Any] | None = None,
     groups: NDArray[Any] | None = None,
     time: NDArray[np.int64] | None = None,
     seed: int = 0,
+    decided: NDArray[np.bool_] | None = None,
+    by_group: bool = True,
+    resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
-    """`prediction` is the probability of class 1, or the forecast in the units of `truth`; `policy` gives `threshold` and `costs`.
+    """`prediction` is the probability of class 1, or the forecast in the units of `truth`; `bounds` are those of its intervals, `lower_80` and so on;
+    `policy` gives `threshold` and `costs`.
 
     Where `time` is given, neighbours are resampled together, since their errors resemble each other. With `groups` the ratio of all
     rows together measures each group's errors in units of that group's naive RMSE: else the dearest asset would be all that counts.
-    A figure that the rows do not define (ROC AUC of one class) is None.
+    A figure that the rows do not define (ROC AUC of one class) is None. `decided`: the decisions that were taken, where these are not the policy's
+    for the prediction. Without `by_group` no group is measured apart.
     """
     if time is not None:
         order = np.argsort(time, kind="stable")
         truth, prediction, baseline = truth[order], prediction[order], baseline[order]
+        bounds = {name: values[order] for name, values in (bounds or {}).items()}
         groups = None if groups is None else groups[order]
-    parts = {} if groups is None else {str(label): groups.astype(str) == label for label in np.unique(groups.astype(str))}
+        decided = None if decided is None else decided[order]
+    parts = {} if groups is None or not by_group else {str(label): groups.astype(str) == label for label in np.unique(groups.astype(str))}
     units = _units(truth, baseline, groups)
 
     def measured(mask: Any) -> dict[str, Any]:
-        return _with_intervals(Rows(task, truth[mask], prediction[mask], baseline[mask], units[mask], policy), time is not None, seed)
+        inside = {name: values[mask] for name, values in (bounds or {}).items()}
+        taken = None if decided is None else decided[mask]
+        return _with_intervals(Rows(task, truth[mask], prediction[mask], baseline[mask], units[mask], policy, inside, taken), time is not None, seed, resamples)
 
     return {
         "task": task,
@@ -114,8 +126,8 @@ def calibration(truth: Floats, probability: Floats) -> list[dict[str, float | in
     return [{"predicted": float(probability[part].mean()), "observed": float(truth[part].mean()), "rows": len(part)} for part in bins]
 
 
-def _with_intervals(rows: Rows, blocks: bool, seed: int) -> dict[str, Any]:
-    drawn = [_weighted(rows, weights) for weights in _resamples(len(rows.truth), blocks, seed)]
+def _with_intervals(rows: Rows, blocks: bool, seed: int, resamples: int) -> dict[str, Any]:
+    drawn = [_weighted(rows, weights) for weights in _resamples(len(rows.truth), blocks, seed, resamples)]
     return {name: _interval(value, np.concatenate([part[name] for part in drawn])) for name, value in _once(rows).items()}
 
 
@@ -132,13 +144,13 @@ def _units(truth: Floats, baseline: Floats, groups: NDArray[Any] | None) -> Floa
     return units
 
 
-def _resamples(rows: int, blocks: bool, seed: int) -> Iterator[Floats]:
-    """(some, rows): how often each row was drawn, RESAMPLES in all. Blocks are runs of n^(1/3) rows that wrap around at the end."""
+def _resamples(rows: int, blocks: bool, seed: int, resamples: int = RESAMPLES) -> Iterator[Floats]:
+    """(some, rows): how often each row was drawn, `resamples` in all. Blocks are runs of n^(1/3) rows that wrap around at the end."""
     random = np.random.default_rng(seed)
     length = max(1, round(rows ** (1 / 3))) if blocks else 1
-    most = max(1, min(RESAMPLES, CHUNK // max(rows, 1)))
-    for done in range(0, RESAMPLES, most):
-        count = min(most, RESAMPLES - done)
+    most = max(1, min(resamples, CHUNK // max(rows, 1)))
+    for done in range(0, resamples, most):
+        count = min(most, resamples - done)
         starts = random.integers(0, rows, (count, -(-rows // length)))
         drawn = ((starts[:, :, None] + np.arange(length)) % rows).reshape(count, -1)[:, :rows]
         drawn += np.arange(count)[:, None] * rows
@@ -161,7 +173,7 @@ def _classification(rows: Rows, weights: Floats) -> Values:
     }
     if policy is None:
         return found
-    positive = probability >= policy["threshold"]
+    positive = probability >= policy["threshold"] if rows.decided is None else rows.decided
     missed, alarms = weights @ ((truth == 1) & ~positive), weights @ ((truth == 0) & positive)
     hits = weights @ ((truth == 1) & positive)
     return found | {
@@ -185,8 +197,24 @@ def _regression(rows: Rows, weights: Floats) -> Values:
         "mse": mse,
         "r2": 1 - mse / spread,
         "rmse_ratio": np.sqrt((weights @ ((forecast - truth) / rows.units) ** 2) / (weights @ ((baseline - truth) / rows.units) ** 2)),
+        # Hyndman and Koehler (2006), International Journal of Forecasting 22, 679-688; scaled by the naive errors of the same rows.
+        "mase": (weights @ (np.abs(forecast - truth) / rows.units)) / (weights @ (np.abs(baseline - truth) / rows.units)),
         "direction": (weights @ right) / (weights @ moved),
+        **_coverage(rows, weights),
     }
+
+
+def _coverage(rows: Rows, weights: Floats) -> Values:
+    """How often the truth lies within each interval, and how wide this is in units of the naive error: without that, any coverage is easy."""
+    found: Values = {}
+    count = weights.sum(axis=1)
+    for name, lower in rows.bounds.items():
+        side, _, level = name.partition("_")
+        if side == "lower":
+            upper = rows.bounds[f"upper_{level}"]
+            found[f"coverage_{level}"] = weights @ ((lower <= rows.truth) & (rows.truth <= upper)) / count
+            found[f"width_{level}"] = weights @ ((upper - lower) / rows.units) / count
+    return found
 
 
 def _baseline(task: str, truth: Floats, baseline: Floats, policy: Mapping[str, Any] | None) -> dict[str, float | None]:

@@ -123,3 +123,15 @@ def test_calibration_has_ten_bins_of_what_was_predicted_and_observed() -> None:
     assert [one["rows"] for one in bins] == [100] * 10
     assert all(abs(one["predicted"] - one["observed"]) < 0.15 for one in bins)
     assert sum(one["observed"] for one in bins) / 10 == pytest.approx(truth.mean())
+
+
+def test_intervals_are_measured_by_how_often_they_hold_and_how_wide_they_are() -> None:
+    truth, baseline = np.arange(10.0), np.arange(10.0) - 2
+    groups = np.array(["a"] * 5 + ["b"] * 5, dtype=object)
+    bounds = {"lower_80": truth - 1, "upper_80": np.where(np.arange(10) < 7, truth + 3, truth - 0.5), "lower_95": truth, "upper_95": truth}
+    found = metrics.evaluate("regression", truth, truth, baseline, bounds=bounds, groups=groups, time=np.arange(10)[::-1])
+    assert found["metrics"]["coverage_80"]["value"] == pytest.approx(0.7)
+    assert found["metrics"]["coverage_95"]["value"] == 1
+    assert found["groups"]["a"]["coverage_80"]["value"] == 1
+    assert found["groups"]["a"]["width_80"]["value"] == pytest.approx(4 / 2)  # the naive error is 2
+    assert found["groups"]["b"]["coverage_80"]["value"] == pytest.approx(0.4)
