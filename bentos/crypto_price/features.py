@@ -1,5 +1,7 @@
 """Candles to numbers without a unit: prices of 0.3 and of 60 000 dollars give the same row when they move alike."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,19 @@ FEATURES: tuple[str, ...] = (
     "daily",
     "volatility",
 )
+
+
+SOURCES: dict[str, str | tuple[str, ...]] = {
+    **{name: "close" for name in FEATURES if "return" in name},
+    f"return_{LOOKBACK}": ("open", "close"),
+    **{f"position_{candles}": ("high", "low", "close") for candles in POSITIONS},
+    **{f"hour_{wave}_{times}": "timestamp" for times in (1, 2, 3) for wave in ("sin", "cos")},
+    "daily": "interval",
+    "volatility": "close",
+}
+"""The fields that a feature is made of; of `volatility` the one that 24 of its 25 prices come from."""
+
+SCORE = "Next log return in typical moves of the window"
 
 
 def _by_hour() -> Floats:
@@ -74,14 +89,21 @@ def matrix(columns: Columns) -> Floats:
     return out
 
 
-def answer(scores: Floats, columns: Columns) -> dict[str, NDArray[Any]]:
+def answer(scores: Floats, columns: Columns, shifts: Mapping[str, float] = MappingProxyType({})) -> dict[str, NDArray[Any]]:
     """A score is the next log return in units of the window's typical move."""
     _, volatility = returns(columns)
     naive = columns["close"][:, -1]
+    prediction, *bounds = naive * np.exp((scores + np.array([0.0, *shifts.values()])[:, None]) * volatility[:, 0])
     return {
-        "prediction": naive * np.exp(scores * volatility[:, 0]),
+        "prediction": prediction,
         "naive": naive,
         "direction": np.where(scores > 0, "up", "down").astype(object),
         "typical_move": naive * np.expm1(volatility[:, 0]),
         "forecast_for": (columns["timestamp"][:, -1] + columns["interval"] * 60).astype(np.int64),
-    }
+    } | dict(zip(shifts, bounds, strict=True))
+
+
+def score_of(truth: Floats, columns: Columns) -> Floats:
+    """A wild day and a calm one, a dear coin and a cheap one have errors of one size in units of the typical move."""
+    _, volatility = returns(columns)
+    return np.asarray(np.log(truth / columns["close"][:, -1]) / volatility[:, 0])

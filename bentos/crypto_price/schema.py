@@ -23,6 +23,7 @@ Seconds = Annotated[int, Field(ge=1_000_000_000, le=4_102_444_800)]
 Price = Annotated[float, Field(ge=1e-12, le=1e12)]
 Volume = Annotated[float, Field(ge=0, le=1e18)]
 Trades = Annotated[int, Field(ge=0, le=1_000_000_000_000)]
+UNKNOWN = "Null from versions that were trained without intervals."
 SERIES: dict[str, Any] = {"min_length": LOOKBACK, "max_length": MOST_CANDLES}
 
 
@@ -132,6 +133,10 @@ class PriceForecast(BaseModel):
         title="Typical move", description="Root mean square move from close to close within the window, in price: expect an error of about this size."
     )
     forecast_for: int = Field(title="Forecast for", description="Open time of the forecast candle in UNIX seconds; it closes one interval later.")
+    lower_80: float | None = Field(None, title="Lower end, 80 %", description=f"With upper_80 around the close in 80 of 100 cases. {UNKNOWN}")
+    upper_80: float | None = Field(None, title="Upper end, 80 %", description="See lower_80.")
+    lower_95: float | None = Field(None, title="Lower end, 95 %", description=f"With upper_95 around the close in 95 of 100 cases. {UNKNOWN}")
+    upper_95: float | None = Field(None, title="Upper end, 95 %", description="See lower_95.")
 
 
 class Candle(BaseModel):

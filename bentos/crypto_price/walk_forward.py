@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ import pandas as pd
 from bentos.contract import BadData, Examples, Floats
 from bentos.crypto_price import data, features, train
 from bentos.crypto_price.schema import LOOKBACK
+from bentos.serving import intervals
+
+FOLDS = 5
 
 PERIODS = (
     ("2017-07-01", "2017-07-01", "2018-07-01"),
@@ -43,15 +47,31 @@ def periods(frame: pd.DataFrame) -> Iterator[tuple[str, Examples, Examples]]:
             yield f"{trained} | {since} .. {until}", known.take(known.learn), train.examples(after)
 
 
+def errors(known: Examples, seed: int) -> Floats:
+    """Of the scores of models that learned from what ended before, as the pipeline's folds have them: what the intervals are made of."""
+    assert known.time is not None  # noqa: S101 - candles have times
+    matrix, true = features.matrix(known.columns), features.score_of(known.truth, known.columns)
+    edges = np.quantile(known.time, np.arange(1, FOLDS + 1) / (FOLDS + 1), method="higher").tolist()
+    found = []
+    for begin, end in pairwise([*edges, np.inf]):
+        learned, later = known.time + known.columns["interval"] * 60 <= begin, (known.time >= begin) & (known.time < end)
+        model = train.estimator(seed).fit(matrix[learned], known.target[learned])
+        found.append(true[later] - model.predict(matrix[later]))
+    return np.concatenate(found)
+
+
 def table(frame: pd.DataFrame, seed: int = 7) -> list[str]:
-    lines = ["| trained before | judged on | candles | forecasts | RMSE / naive | direction, 95 % |", "| --- | --- | --- | --- | --- | --- |"]
+    columns = ["trained before", "judged on", "candles", "forecasts", "RMSE / naive", "direction, 95 %", "within 80 %", "within 95 %"]
+    lines = [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
     for label, known, unseen in periods(frame):
         model = train.estimator(seed).fit(features.matrix(known.columns), known.target)
-        forecast = features.answer(model.predict(features.matrix(unseen.columns)), unseen.columns)["prediction"]
+        answers = features.answer(model.predict(features.matrix(unseen.columns)), unseen.columns, intervals.shifts(errors(known, seed)))
+        within = [(answers[f"lower_{level}"] <= unseen.truth) & (unseen.truth <= answers[f"upper_{level}"]) for level in intervals.LEVELS]
         for group in np.unique(unseen.groups):
             of = unseen.groups == group
-            ratio, share, half, count = judged(forecast[of], unseen.truth[of], unseen.baseline[of])
-            lines.append(f"| {label} | {group} | {count} | {ratio:.4f} | {share:.3f} ± {half:.3f} |")
+            ratio, share, half, count = judged(answers["prediction"][of], unseen.truth[of], unseen.baseline[of])
+            shares = " | ".join(f"{inside[of].mean():.3f}" for inside in within)
+            lines.append(f"| {label} | {group} | {count} | {ratio:.4f} | {share:.3f} ± {half:.3f} | {shares} |")
     return lines
 
 

@@ -120,3 +120,5 @@ def test_real_candles_year_by_year(shared_data: Path) -> None:
         assert float(row[4]) <= 1.01, row
         assert float(row[5].split(" ")[0]) >= 0.51, row
     assert all(float(row[4]) < 1.02 for row in rows)
+    assert all(0.70 < float(row[6]) < 0.88 for row in rows), "coverage of the 80 % interval"
+    assert all(0.92 < float(row[7]) < 0.98 for row in rows), "coverage of the 95 % interval"

@@ -1,0 +1,4 @@
+from services.control.market.choice import opened
+from services.control.market.endpoints import router
+
+__all__ = ["opened", "router"]
