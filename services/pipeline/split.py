@@ -18,14 +18,29 @@ Mask = NDArray[np.bool_]
 def holdout(examples: Examples) -> tuple[Examples, Examples]:
     """(training part, hold-out of about a fifth).
 
-    Where time matters, the hold-out is the end. Otherwise the values of an example's columns decide, so that repeated rows
+    Where time matters, the hold-out is the end, and so it is of answered rows. Otherwise the values of an example's columns decide, so that repeated rows
     stay together, and a row that was held out once is held out from every later training.
     """
+    if examples.answered is not None:
+        return _newest_answered(examples, examples.answered)
     if examples.time is None:
-        outside = _content(examples.columns) < HOLDOUT
+        outside = content(examples.columns) < HOLDOUT
         return examples.take(~outside), examples.take(outside)
     begin = int(np.quantile(examples.time, 1 - HOLDOUT, method="higher"))
     return examples.take(_known_before(examples, begin)), examples.take(examples.time >= begin)
+
+
+def newest(moments: NDArray[np.float64]) -> float:
+    """From when on answered rows are held out."""
+    return float(np.quantile(moments, 1 - HOLDOUT, method="higher"))
+
+
+def _newest_answered(examples: Examples, answered: NDArray[np.float64]) -> tuple[Examples, Examples]:
+    """What was held out before stays out of the training part, and so does a row that is asked about again in the hold-out."""
+    place, known = content(examples.columns), ~np.isnan(answered)
+    outside = known & (np.nan_to_num(answered, nan=-np.inf) >= newest(answered[known]))
+    learn = ~outside & (known | (place >= HOLDOUT)) & ~np.isin(place, place[outside])
+    return examples.take(learn), examples.take(outside)
 
 
 def folds(examples: Examples, seed: int) -> Iterator[tuple[Indices, Indices]]:
@@ -52,7 +67,7 @@ def _known_before(examples: Examples, moment: float) -> Mask:
     return known
 
 
-def _content(columns: Columns) -> NDArray[np.float64]:
+def content(columns: Columns) -> NDArray[np.float64]:
     """A number in [0, 1) per example that depends on nothing but its values."""
     flat = {name: values for name, values in columns.items() if values.ndim == 1}
     for name, values in columns.items():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -82,3 +84,22 @@ def test_folds_otherwise_are_stratified_and_the_same_for_a_seed() -> None:
     positives = [examples.target[check].sum() for _, check in folds]
     assert max(positives) - min(positives) <= 1
     assert all(np.array_equal(one[1], other[1]) for one, other in zip(folds, split.folds(examples, 7), strict=True))
+
+
+def test_of_answered_rows_the_newest_are_held_out_and_never_learned_from() -> None:
+    random = np.random.default_rng(3)
+    whole = tabular(3000)
+    answered = np.where(np.arange(3000) < 1000, np.nan, random.permutation(3000).astype(np.float64))
+    # Some of the reference are asked about again in the end.
+    for values in whole.columns.values():
+        values[:50] = values[np.argsort(-np.nan_to_num(answered, nan=-1))[:50]]
+    mixed = replace(whole, answered=answered)
+    training, holdout = split.holdout(mixed)
+    assert training.answered is not None
+    assert holdout.answered is not None
+    assert len(holdout) == 400
+    assert np.nanmax(training.answered) < holdout.answered.min()
+    assert not np.isin(split.content(training.columns), split.content(holdout.columns)).any()
+    old, _ = split.holdout(whole.take(np.arange(1000)))
+    known = split.content(training.columns)[np.isnan(training.answered)]
+    assert np.isin(known, split.content(old.columns)).all(), "what every training holds out stays out"

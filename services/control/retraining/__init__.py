@@ -1,0 +1,3 @@
+from services.control.retraining.endpoints import router
+
+__all__ = ["router"]
