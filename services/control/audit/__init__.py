@@ -1,0 +1,3 @@
+from services.control.audit.endpoints import router
+
+__all__ = ["router"]

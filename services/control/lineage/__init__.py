@@ -1,0 +1,3 @@
+from services.control.lineage.endpoints import router
+
+__all__ = ["router"]
