@@ -52,6 +52,12 @@ _CODES = {name: {level: code for code, level in enumerate(levels)} for name, lev
 
 FEATURES: tuple[str, ...] = (*CATEGORIES, *NUMBERS, *DERIVED)
 
+SOURCES: dict[str, tuple[str, ...]] = {
+    **dict(zip(DERIVED, RATIOS, strict=False)),
+    **dict.fromkeys(DERIVED[len(RATIOS) :], ("ext_source_1", "ext_source_2", "ext_source_3")),
+}
+"""The fields that a derived feature is made of."""
+
 _FIRST_DERIVED = len(CATEGORIES) + len(NUMBERS)
 _OVER, _UNDER = (np.array([FEATURES.index(pair[side]) for pair in RATIOS]) for side in (0, 1))
 

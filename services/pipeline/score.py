@@ -1,17 +1,16 @@
 """Answers to a part of the data set, by the checks and the code that a runner serves with."""
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bentos.contract import BadData, Problem
-from bentos.serving import answers, artifact
+from bentos.serving import answers
 from bentos.serving.answers import Coded
-from bentos.serving.artifact import Artifact, Refused
-from services.pipeline import dataset, scoring
+from bentos.serving.artifact import Artifact
+from services.pipeline import dataset, scoring, versions
 from services.pipeline.failure import Final
 from services.pipeline.job import Job
 from services.pipeline.scoring import ROW, Plan, Rows
@@ -26,7 +25,7 @@ def run(job: Job, *, run_id: str, partition: int | None) -> dict[str, Any]:
     numbers = range(plan.parts) if partition is None else [partition]
     if numbers[-1] >= plan.parts:
         raise Final(f"there is no partition {partition}: the data set has {plan.parts}, counted from 0")
-    version = _verified(job, plan)
+    version = versions.verified(job, plan.version, plan.run_id, plan.sha256)
     rows = scoring.rows(job.model, dataset.frame(job, opened))
     folder, answered = job.place(scoring.PREDICTIONS), 0
     for number in numbers:
@@ -39,21 +38,13 @@ def run(job: Job, *, run_id: str, partition: int | None) -> dict[str, Any]:
     return {"rows": answered, "partitions": list(numbers)}
 
 
-def _verified(job: Job, plan: Plan) -> Artifact:
-    folder: Path = job.runs.download(plan.run_id, job.place("version"))
-    try:
-        return artifact.read(folder, job.model, plan.sha256)
-    except Refused as refused:
-        raise Final(f"version {plan.version} is refused: {refused}") from None
-
-
 def _answers(model: str, version: Artifact, rows: Rows, part: slice, plan: Plan) -> pd.DataFrame:
     columns, count = rows.columns_of(part), part.stop - part.start
     scores = version.score_columns(columns, count)
     if not np.isfinite(scores).all():
         wrong = (np.flatnonzero(~np.isfinite(scores)) + part.start).tolist()
         raise BadData([Problem("score", "the version gives no finite number", wrong[:20], len(wrong))])
-    table = answers.in_columns(model, scores, columns, plan.policy)
+    table = answers.in_columns(model, scores, columns, plan.policy, version.shifts)
     named = {name: _texts(values) if isinstance(values, Coded) else values for name, values in table.columns.items()}
     truth = {} if rows.examples is None else {"truth": rows.examples.truth[part], "group": rows.examples.groups[part].astype(str)}
     return pd.DataFrame({ROW: np.arange(part.start, part.stop), **named, **truth})

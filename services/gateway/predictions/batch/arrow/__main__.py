@@ -36,7 +36,8 @@ def main() -> None:
 
 
 def _said(parent: str, memory: str, seconds: str, frame_rows: str, integers: str, optional: str) -> "Iterator[bytes]":
-    from services.gateway.predictions.batch.arrow import bounds, footer
+    from services.gateway.confined import bounds
+    from services.gateway.predictions.batch.arrow import footer
 
     bounds.bound(int(parent), int(memory), int(seconds))
     with open(0, "rb", closefd=False) as file:

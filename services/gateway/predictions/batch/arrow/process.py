@@ -1,8 +1,6 @@
 """The gateway's side: starts the process, reads its lines, and knows what its end says of the file."""
 
-import os
 import subprocess
-import sys
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +8,7 @@ from signal import SIGXCPU
 from threading import BoundedSemaphore
 from typing import IO, cast
 
+from services.gateway.confined import start
 from services.gateway.predictions.batch.arrow import protocol
 from services.kit.errors import BadRequest, TooLarge, Unavailable
 
@@ -28,10 +27,7 @@ _places = BoundedSemaphore(AT_ONCE)
 
 class Process:
     def __init__(self, file: IO[bytes], integers: Iterable[str], optional: Iterable[str]) -> None:
-        """`integers`: columns in which 2.0 is 2; `optional`: those that are left out of a row where they are null. Raises Unavailable.
-
-        It knows of our environment only where the modules are: no password and no key.
-        """
+        """`integers`: columns in which 2.0 is 2; `optional`: those that are left out of a row where they are null. Raises Unavailable."""
         if not _places.acquire(timeout=PATIENCE):
             raise Unavailable("Too many Parquet files are being read; try again.", retry_after=5)
         try:
@@ -64,10 +60,9 @@ class Process:
 
 
 def _started(file: IO[bytes], integers: str, optional: str) -> "subprocess.Popen[bytes]":
-    numbers = map(str, (os.getpid(), MEMORY, SECONDS, FRAME_ROWS))
     return subprocess.Popen(
-        [sys.executable, "-S", "-P", str(PROGRAM), *numbers, integers, optional],
-        env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        start.command(PROGRAM, MEMORY, SECONDS, str(FRAME_ROWS), integers, optional),
+        env=start.environment(),
         stdin=file,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -1,0 +1,3 @@
+from services.control.scored.endpoints import router
+
+__all__ = ["router"]
