@@ -20,10 +20,20 @@ LABELS = {
     "mse": "MSE",
     "r2": "R²",
     "rmse_ratio": "RMSE / naive RMSE",
+    "mase": "MAE / naive MAE",
     "direction": "right direction",
+    "coverage_80": "within the 80 % interval",
+    "width_80": "width of the 80 % interval / naive RMSE",
+    "coverage_95": "within the 95 % interval",
+    "width_95": "width of the 95 % interval / naive RMSE",
 }
-WORDS = {"roc_auc": "no better than chance", "direction": "no better than a coin", "rmse_ratio": "no different from the naive forecast"}
-BY_GROUP = {LABELS[name] for name in ("roc_auc", "cost_per_row", "rmse_ratio", "direction")}
+WORDS = {
+    "roc_auc": "no better than chance",
+    "direction": "no better than a coin",
+    "rmse_ratio": "no different from the naive forecast",
+    "mase": "no different from the naive forecast",
+}
+BY_GROUP = {LABELS[name] for name in ("roc_auc", "cost_per_row", "rmse_ratio", "direction", "coverage_80", "coverage_95")}
 """What is worth a line for each group."""
 
 

@@ -118,7 +118,7 @@ async def test_recent_predictions_cost_what_the_decisions_on_them_are_expected_t
 async def test_old_predictions_and_more_than_enough_are_not_looked_at(pool: Pool) -> None:
     for score in (0.1, 0.2, 0.3):
         await predicted(pool, MODEL, score, None)
-    await execute(pool, "UPDATE predictions SET id = uuid7_floor(now() - interval '2 hours') WHERE score = 0.1")
+    await execute(pool, "SET LOCAL session_replication_role = replica; UPDATE predictions SET id = uuid7_floor(now() - interval '2 hours') WHERE score = 0.1")
     repository = FiguresRepository(pool, [MODEL])
     assert [row["predictions"] for row in await repository.recent(100)] == [2]
     assert [row["predictions"] for row in await repository.recent(1)] == [1]
@@ -165,3 +165,25 @@ async def test_without_the_database_figures_are_gone_and_come_back(pool: Pool, f
 @pytest.mark.parametrize("document", [None, [], {}, {"holdout": 1}, {"holdout": {"metrics": [], "baseline": {"a": "b", "c": None}}}])
 def test_what_is_no_evaluation_has_no_figures(document: Any) -> None:
     assert list(holdout(document)) == []
+
+
+async def test_the_newest_reports_are_shown_and_none_but_the_newest(pool: Pool, figures: Figures) -> None:
+    one = {"feature": "age", "psi": 0.31, "ks": None, "missing": 0.1, "verdict": "drift"}
+    document = {"features": [one, "strange"], "score": {"feature": "score", "psi": 0.01}}
+    statement = "INSERT INTO drift_reports (model, version, window_from, window_to, rows, alarm, document) VALUES (%s, '1', now(), now(), %s, %s, %s)"
+    await execute(pool, statement, MODEL, 400, False, Jsonb({"features": [{"feature": "old", "psi": 1.0}]}))
+    await execute(pool, statement, MODEL, 500, True, Jsonb(document))
+    live = {"versions": [{"version": "3", "metrics": {"roc_auc": {"value": 0.7, "low": 0.6, "high": None}}}, None]}
+    await execute(pool, "INSERT INTO performance_reports (model, rows, alarm, document) VALUES (%s, 90, false, %s)", MODEL, Jsonb(live))
+    await figures.look()
+    assert shown("modelyard_drift", model=MODEL, feature="age", statistic="psi") == 0.31
+    assert [one["feature"] for one in series("modelyard_drift")] == ["age", "age", "score"]
+    assert (shown("modelyard_drift_alarm", model=MODEL), shown("modelyard_drift_rows", model=MODEL)) == (1, 500)
+    assert shown("modelyard_live_metric", model=MODEL, version="3", metric="roc_auc", figure="low") == 0.6
+    assert (shown("modelyard_live_alarm", model=MODEL), shown("modelyard_live_outcomes", model=MODEL)) == (0, 90)
+    await execute(pool, statement, MODEL, 10, False, Jsonb({"features": []}))
+    await figures.look()
+    assert series("modelyard_drift") == []
+    assert shown("modelyard_drift_alarm", model=MODEL) == 0
+    figures.forget()
+    assert series("modelyard_drift_alarm") == []

@@ -1,8 +1,9 @@
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, LiteralString
 
 from psycopg.rows import dict_row
 
+from services.control.drift.schemas import Kind
 from services.kit.postgres import Pool
 
 DATABASE: LiteralString = """
@@ -39,6 +40,23 @@ CROSS JOIN LATERAL (
 ) recent
 """
 
+NEW_REPORTS: dict[Kind, LiteralString] = {
+    "drift": """
+SELECT known.model, report.* FROM unnest(%(models)s::text[], %(ids)s::bigint[]) AS known (model, id)
+CROSS JOIN LATERAL (
+    SELECT id, extract(epoch FROM created_at)::float8 AS at, rows, alarm, document FROM drift_reports r
+    WHERE r.model = known.model AND r.id > known.id ORDER BY id DESC LIMIT 1
+) report
+""",
+    "performance": """
+SELECT known.model, report.* FROM unnest(%(models)s::text[], %(ids)s::bigint[]) AS known (model, id)
+CROSS JOIN LATERAL (
+    SELECT id, extract(epoch FROM created_at)::float8 AS at, rows, alarm, document FROM performance_reports r
+    WHERE r.model = known.model AND r.id > known.id ORDER BY id DESC LIMIT 1
+) report
+""",
+}
+
 BY_THE_INDEX: LiteralString = "SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off"
 """PostgreSQL knows little of the newest rows and takes them for few: it would read and sort a whole hour of them, or filter that of all models by one,
 instead of reading the end of the index over (model, id). For the same reason RECENT compares both columns at once."""
@@ -67,6 +85,10 @@ class FiguresRepository:
     async def runs(self) -> list[Row]:
         """For each status how many runs there are, when the last of them ended, and how long that took."""
         return await self._rows(RUNS)
+
+    async def new_reports(self, kind: Kind, known: Mapping[str, int]) -> list[Row]:
+        """The newest of each model that has one newer than the one that is known: documents are large, and come once a day."""
+        return await self._rows(NEW_REPORTS[kind], ids=[known.get(model, 0) for model in self._models])
 
     async def recent(self, most: int) -> list[Row]:
         """Of the newest predictions of the last hour, at most so many of a model: what they say on average, and what acting on them is expected to cost."""

@@ -10,6 +10,7 @@ from prometheus_client import Gauge
 from psycopg import Error
 
 from services.control import metrics
+from services.control.figures.reports import Reports
 from services.control.figures.repository import FiguresRepository, Row
 from services.kit.postgres import Pool
 from services.kit.tasks import beside
@@ -39,6 +40,7 @@ async def showing(pool: Pool, models: Collection[str]) -> AsyncIterator[None]:
 class Figures:
     def __init__(self, repository: FiguresRepository, models: Collection[str]) -> None:
         self._repository, self._models = repository, models
+        self._reports = Reports(repository)
         self._shown: dict[Gauge, set[tuple[str, ...]]] = {}
 
     async def run(self) -> None:
@@ -61,6 +63,8 @@ class Figures:
         self._champions(await self._repository.champions())
         self._runs(await self._repository.runs())
         self._recent(await self._repository.recent(MOST_PREDICTIONS))
+        for gauge, series in (await self._reports.look()).items():
+            self._show(gauge, series)
 
     def _champions(self, rows: list[Row]) -> None:
         of = {(row["model"], row["version"]): row for row in rows}

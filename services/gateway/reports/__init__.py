@@ -1,0 +1,1 @@
+"""Reports as PDF: the gateway gathers a document, a process of its own draws it."""
