@@ -46,7 +46,7 @@ def _perform(verb: str, model: str | None, arguments: dict[str, Any]) -> tuple[d
     from services.pipeline.settings import PipelineSettings
 
     settings = read(verb, PipelineSettings)
-    run = import_module(f"services.pipeline.{verb.replace('-', '_')}").run
+    run = import_module(f"services.pipeline.{_module(verb, arguments)}").run
     with ExitStack() as stack:
         control = stack.enter_context(closing(Control(settings.control_url, settings.control_token.get_secret_value(), settings.actor)))
         if model is None:
@@ -59,7 +59,8 @@ def _perform(verb: str, model: str | None, arguments: dict[str, Any]) -> tuple[d
         key = settings.gateway_key
         gateway = stack.enter_context(closing(Gateway(settings.gateway_url, key.get_secret_value() if key else "")))
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="modelyard-")))
-        job = Job(model, catalogue.load().models[model], Runs(settings.mlflow_url), control, gateway, folder)
+        tables = settings.tables_url.get_secret_value() if settings.tables_url else None
+        job = Job(model, catalogue.load().models[model], Runs(settings.mlflow_url), control, gateway, folder, tables, settings.part_rows, settings.revision)
         try:
             return run(job, **arguments), 0
         except BadData as bad:
@@ -71,6 +72,18 @@ def _perform(verb: str, model: str | None, arguments: dict[str, Any]) -> tuple[d
         except Exception as error:
             job.runs.give_up(str(error))
             raise
+
+
+def _module(verb: str, arguments: dict[str, Any]) -> str:
+    """What scores a file or a table has steps of the same names. Which input it is matters to the first of them alone."""
+    if not {"input", "resume"} <= arguments.keys():
+        return verb.replace("-", "_")
+    of_input = bool(arguments["input"] or arguments["resume"])
+    if verb != "ingest" or not of_input:
+        del arguments["input"], arguments["resume"]
+    if verb == "partition" and not of_input:
+        del arguments["audit"]
+    return f"scored.{verb}" if of_input else verb
 
 
 def _log(verb: str) -> None:

@@ -22,15 +22,41 @@ class Verb:
     """Works on a model of the catalogue; else it is given control alone."""
 
 
-def _data(parser: Parser) -> None:
-    parser.add_argument("--source", choices=["synthetic", "files"], help="where the rows come from (default: the catalogue's)")
+def _data(parser: Parser, *more: str) -> None:
+    parser.add_argument(
+        "--source", choices=["synthetic", "files", "live", *more], help="where the rows come from; live: from control (default: the catalogue's)"
+    )
     parser.add_argument("--data-dir", type=Path, help="with --source files: the folder with the published CSV files, or one file")
+    _synthetic(parser)
+
+
+def _synthetic(parser: Parser) -> None:
     parser.add_argument("--seed", type=_at_least(0), help="with --source synthetic: the same seed gives the same rows (default: the catalogue's)")
     parser.add_argument("--drift", type=float, default=0.0, help="with --source synthetic: 0 is the documented relation, 1 a clearly different population")
 
 
 def _ingest(parser: Parser) -> None:
-    _data(parser)
+    _data(parser, "recent")
+    _rows(parser)
+    _input(parser)
+
+
+def _input(parser: Parser) -> None:
+    parser.add_argument("--input", help="to be scored instead of a data set: a path, runs:/RUN/PATH of MLflow (.csv, .csv.gz, .parquet), or table:NAME")
+    parser.add_argument("--resume", help="the MLflow run of a scoring with --input that did not come to its end")
+
+
+def _gather(parser: Parser) -> None:
+    _run(parser)
+    _input(parser)
+
+
+def _generate(parser: Parser) -> None:
+    _synthetic(parser)
+    _rows(parser)
+
+
+def _rows(parser: Parser) -> None:
     parser.add_argument("--rows", type=_at_least(100), help="with --source synthetic: how many (default: the catalogue's)")
 
 
@@ -46,6 +72,7 @@ def _train(parser: Parser) -> None:
 def _promote(parser: Parser) -> None:
     parser.add_argument("--version", required=True, help="the version that `register` printed")
     parser.add_argument("--reason", default="trained", help="stands in the ledger (default: %(default)s)")
+    parser.add_argument("--rollout", choices=["direct", "shadow"], help="serve at once, or be tried first (default: tried when nobody asked for the training)")
     parser.add_argument("--force", action="store_true", help="promote although the gate refuses; the ledger keeps the failed verdict")
 
 
@@ -53,17 +80,40 @@ def _partition(parser: Parser) -> None:
     _run(parser)
     parser.add_argument("--version", help="the version that is to answer (default: the one that serves)")
     parser.add_argument("--partitions", type=_at_least(1, MOST_PARTITIONS), help="how many parts of about the same size (default: one per 50,000 rows)")
+    parser.add_argument(
+        "--audit", choices=["summary", "rows"], help="of an --input: a record of each part, or also every row as a prediction (default: summary)"
+    )
+    _input(parser)
 
 
 def _score(parser: Parser) -> None:
     _run(parser)
-    parser.add_argument("--partition", type=_at_least(0), help="the number of one that `partition` printed (default: all, one after the other)")
+    parser.add_argument("--partition", type=_at_least(0), help="the number of one that `partition` printed (default: all)")
+    _input(parser)
 
 
 def _predict(parser: Parser) -> None:
     _data(parser)
     parser.add_argument("--rows", type=_at_least(1), default=100, help="how many of the newest rows (default: %(default)s)")
     parser.add_argument("--key", help="asked again with the same key, the gateway gives its first answer and records nothing twice")
+
+
+def _window(parser: Parser) -> None:
+    parser.add_argument("--version", help="whose answers (default: the version that serves)")
+    parser.add_argument("--rows", type=_at_least(1, 100_000), help="the newest so many rows (default: the catalogue's)")
+    parser.add_argument("--hours", type=_at_least(1, 8760), help="none that are older (default: the catalogue's)")
+
+
+def _forecast(parser: Parser) -> None:
+    parser.add_argument("--interval", type=int, choices=[60, 1440], default=60, help="minutes of a candle (default: %(default)s)")
+    parser.add_argument("--key", help="asked again with the same key, the gateway gives its first answer and records nothing twice")
+
+
+def _replay(parser: Parser) -> None:
+    parser.add_argument("--version", help="the version to compare with what was answered (default: the one that is tried)")
+    parser.add_argument("--since", help="a moment in ISO 8601 with an offset: rows answered from then on (default: all that the version that serves answered)")
+    parser.add_argument("--until", help="and before then")
+    parser.add_argument("--limit", type=_at_least(1), help="so many rows at most, the newest")
 
 
 def _tell_control(parser: Parser) -> None:
@@ -80,8 +130,15 @@ VERBS = {
     "promote": Verb("let the gate judge a version, and serve it when it passes", _promote),
     "partition": Verb("choose the version that is to answer the run's data set, and divide this", _partition),
     "score": Verb("answer one part of the data set, or all", _score),
-    "gather": Verb("make sure that every row is answered once, and measure the answers where the truth is known", _run),
+    "gather": Verb("make sure that every row is answered once, and measure the answers where the truth is known", _gather),
     "predict": Verb("have the gateway answer, and record, the newest rows of the data source", _predict),
+    "generate": Verb("make up a data set and keep it as a CSV file in MLflow", _generate),
+    "drift": Verb("compare the rows that were asked with those that the version learned from", _window),
+    "sample": Verb("put rows that were asked beside rows that the version was made for, in a run", _window),
+    "evidently": Verb("write Evidently's report of the run's sample; needs the packages of the group `evidently`", _run),
+    "performance": Verb("measure the answers whose outcome is known, by version, day and segment", lambda _: None),
+    "forecast": Verb("have the gateway forecast, and record, the next candle of every asset", _forecast),
+    "replay": Verb("compare a version with what was answered, from the audit", _replay),
     "tell-control": Verb("tell control to look at a workflow", _tell_control, of_model=False),
 }
 

@@ -12,6 +12,9 @@ from services.pipeline import split
 from services.pipeline.job import Job
 from services.pipeline.runs import Run
 
+AT = "answered_at"
+"""Column of a data set with answered rows: see Examples.answered. No model knows it."""
+
 
 def fingerprint(frame: pd.DataFrame) -> str:
     """sha256 of the columns' names and the rows in their order; line numbers do not count."""
@@ -26,8 +29,21 @@ def frame(job: Job, run: Run) -> pd.DataFrame:
 
 def whole(job: Job, run: Run) -> Examples:
     """All that is worth learning from."""
-    examples = contract.train(job.model).examples(frame(job, run))
+    rows = frame(job, run)
+    examples = contract.train(job.model).examples(rows)
+    if AT in rows:
+        examples = replace(examples, answered=rows[AT].to_numpy(dtype=np.float64))
     return examples.take(examples.learn)
+
+
+def population(examples: Examples, training: Examples, holdout: Examples) -> Examples:
+    """Whom a version was made for, whom drift is measured against: all answered rows of the data set where there are any, else what it learned from.
+
+    Where time matters, the version that serves has learned from the hold-out too.
+    """
+    if examples.answered is not None:
+        return examples.take(~np.isnan(examples.answered))
+    return training if holdout.time is None else examples
 
 
 def parts(job: Job, run: Run) -> tuple[Examples, Examples]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from bentos.contract import Examples
 from bentos.serving.estimators import EstimatorEngine
-from services.pipeline import dataset, fit, metrics, plots, report
+from services.pipeline import card, dataset, fit, metrics, plots, report
 from services.pipeline.importance import importance
 from services.pipeline.job import Job
 from services.pipeline.runs import Run
@@ -25,21 +25,37 @@ def run(job: Job, *, run_id: str) -> dict[str, Any]:
     stored = opened.get_document(TRAINING)
     estimator = fit.measured(job, opened)
     rows = fit.matrix(job.model, holdout)
-    predicted = fit.predictions(job.model, task, EstimatorEngine(estimator).scores(rows), holdout.columns)
+    engine = EstimatorEngine(estimator)
+    scores = engine.scores(rows)
+    predicted = fit.predictions(job.model, task, scores, holdout.columns)
+    learnt = fit.predictions(job.model, task, engine.scores(fit.matrix(job.model, training)), training.columns)
+    bounds = fit.bounds(job.model, scores, holdout.columns, stored.get("intervals"))
     log.info("%d hold-out rows, %d resamples", len(holdout), metrics.RESAMPLES)
     measured = metrics.evaluate(
-        task, holdout.truth, predicted, holdout.baseline, policy=stored["policy"], groups=holdout.groups, time=holdout.time, seed=stored["seed"]
+        task,
+        holdout.truth,
+        predicted,
+        holdout.baseline,
+        bounds=bounds,
+        policy=stored["policy"],
+        groups=holdout.groups,
+        time=holdout.time,
+        seed=stored["seed"],
     )
     document = {
         "task": task,
         "holdout": {name: measured[name] for name in ("rows", "metrics", "baseline")},
+        "training": {"rows": len(training), "metrics": metrics.values(task, training.truth, learnt, training.baseline, training.groups)},
         "cv": fit.summary(task, training, _out_of_fold(job, opened)),
         "groups": measured["groups"],
         "calibration": measured["calibration"],
         "threshold": measured["threshold"],
         "train_seconds": stored["train_seconds"],
         "remarks": report.remarks(measured),
+        "curves": card.curves(holdout.truth, predicted, holdout.baseline, stored["policy"]),
     }
+    log.info("importance")
+    document["importance"] = card.in_words(job.model, importance(job.model, task, estimator, rows, holdout))
     for row in report.table(measured):
         if row.group and not (row.remark or row.metric in report.BY_GROUP):
             continue
@@ -51,7 +67,7 @@ def run(job: Job, *, run_id: str) -> dict[str, Any]:
         )
     opened.put_document(METRICS, document)
     opened.log(metrics=_flat(document))
-    _draw(job, opened, estimator, rows, holdout, predicted, stored["policy"])
+    _draw(job, opened, document["importance"], holdout, predicted, stored["policy"])
     return {"run_id": run_id, "holdout": {name: one["value"] for name, one in measured["metrics"].items()}, "remarks": document["remarks"]}
 
 
@@ -60,9 +76,8 @@ def _out_of_fold(job: Job, run: Run) -> fit.OutOfFold:
         return fit.OutOfFold(stored["prediction"], stored["fold"])
 
 
-def _draw(job: Job, run: Run, estimator: Any, rows: Any, holdout: Examples, predicted: Any, policy: Any) -> None:
-    log.info("importance and plots")
-    names = importance(job.model, job.entry.task, estimator, rows, holdout)
+def _draw(job: Job, run: Run, names: list[dict[str, Any]], holdout: Examples, predicted: Any, policy: Any) -> None:
+    log.info("plots")
     run.put_document("evaluation/importance.json", names)
     folder = job.place("plots")
     if policy is not None:

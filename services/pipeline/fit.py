@@ -10,9 +10,10 @@ from joblib import parallel_config  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from bentos import contract
-from bentos.contract import Columns, Examples, Floats, RegressionFeatures
-from bentos.serving import estimators
+from bentos.contract import Columns, Examples, Floats, IntervalFeatures, RegressionFeatures
+from bentos.serving import estimators, intervals
 from bentos.serving.estimators import EstimatorEngine
+from bentos.serving.intervals import Shifts
 from services.pipeline import metrics, split
 from services.pipeline.job import Job
 from services.pipeline.runs import Run
@@ -56,6 +57,23 @@ def predictions(model: str, task: str, scores: Floats, columns: Columns) -> Floa
         return scores
     answered = cast(RegressionFeatures, contract.features(model)).answer(scores, columns)["prediction"]
     return np.asarray(answered, dtype=np.float64)
+
+
+def shifts(model: str, training: Examples, found: "OutOfFold") -> dict[str, float] | None:
+    """For the bounds of intervals, where the model has them: from the errors on examples that were not learned from, of later times than those that were."""
+    if not intervals.has(model):
+        return None
+    known = training.take(found.known)
+    score_of = cast(IntervalFeatures, contract.features(model)).score_of
+    return intervals.shifts(score_of(known.truth, known.columns) - score_of(found.prediction[found.known], known.columns))
+
+
+def bounds(model: str, scores: Floats, columns: Columns, shifts: Shifts | None) -> dict[str, Floats]:
+    """In the units of the truth; nothing without shifts."""
+    if shifts is None:
+        return {}
+    answered = cast(IntervalFeatures, contract.features(model)).answer(scores, columns, shifts)
+    return {name: answered[name] for name in shifts}
 
 
 def change(values: Floats, baseline: Floats) -> Floats:

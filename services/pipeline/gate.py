@@ -8,7 +8,7 @@ from bentos.catalogue import GateRules
 from services.pipeline.metrics import NO_SKILL
 
 FEWEST_PARITY_ROWS = 100_000
-SYNTHETIC = "synthetic"
+SYNTHETIC, RECENT = "synthetic", "recent"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def judge(rules: GateRules, candidate: Candidate) -> dict[str, Any]:
         _floor(rules, candidate.metric),
         *_better_than_chance(rules, candidate.metric),
         _source(candidate.source, candidate.champion_source),
-        _improvement(rules, candidate.improvement, candidate.source != SYNTHETIC and candidate.champion_source == SYNTHETIC),
+        _improvement(rules, candidate.improvement, candidate.source not in (SYNTHETIC, RECENT) and candidate.champion_source == SYNTHETIC),
         *_engine(rules, candidate.engine),
         _rule("golden_rows", candidate.golden_problem is None, None, None, candidate.golden_problem or "the stored artifact reproduces all of them"),
     ]
@@ -83,7 +83,9 @@ def _source(source: str, champion: str | None) -> dict[str, Any]:
 
 
 def _improvement(rules: GateRules, found: Improvement | str | None, replaces_synthetic: bool) -> dict[str, Any]:
-    """`replaces_synthetic`: the first version of real data has to reach the floor only. The difference is shown all the same."""
+    """`replaces_synthetic`: the first version of real data has to reach the floor only. The difference is shown all the same.
+    Not so for answered rows, which the champion was made to answer.
+    """
     if found is None:
         return _rule("improvement", True, None, rules.min_improvement, "no champion yet")
     grace = "; real data replaces invented data whatever the difference" if replaces_synthetic else ""

@@ -9,8 +9,9 @@ import pandas as pd
 
 from bentos import contract
 from bentos.contract import BadData, Problem
-from services.pipeline import dataset
+from services.pipeline import dataset, recent
 from services.pipeline.job import Job
+from services.pipeline.runs import COMMIT
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ def run(job: Job, *, source: str | None, data_dir: Path | None, rows: int | None
     frame, params = read(job, source, data_dir, rows, seed, drift)
     source = params["source"]
     data_hash = dataset.fingerprint(frame)
-    tags = {"source": source, "data_hash": data_hash, "mlflow.runName": f"{source} {data_hash[:8]}", **_revision()}
+    tags = {"source": source, "data_hash": data_hash, "mlflow.runName": f"{source} {data_hash[:8]}", **_revision(job.revision)}
     started = job.runs.start(job.model, params, tags)
     path = job.folder / "dataset.parquet"
     frame.to_parquet(path)
@@ -36,7 +37,15 @@ def read(job: Job, source: str | None, data_dir: Path | None, rows: int | None, 
     """The data set, and how it came about. Raises BadData for files that cannot be read as the model's data, and for arguments that name none."""
     defaults = job.entry.training
     provider = contract.data(job.model)
-    if (source or ("files" if data_dir else defaults.source)) == "files":
+    source = source or ("files" if data_dir else defaults.source)
+    if source == "recent":
+        return recent.read(job, lambda: read(job, None, None, None, None, 0.0)[0])
+    if source == "live":
+        paths = _live(job)
+        names = ", ".join(path.name for path in paths)
+        log.info("collected: %s", names)
+        return provider.files(paths), {"source": "live", "files": names}
+    if source == "files":
         paths = _files(data_dir)
         names = ", ".join(path.name for path in paths)
         log.info("reading %s", names)
@@ -59,6 +68,16 @@ def _files(place: Path | None) -> list[Path]:
     return found
 
 
+def _live(job: Job) -> list[Path]:
+    """What control has collected, as the archives that the model's `files` reads. Raises BadData when there is nothing."""
+    if job.entry.feed is None:
+        raise BadData([Problem("--source", f"live is for models with a `feed` in the catalogue; {job.model} has none")])
+    folder, names = job.place("live"), job.control.archives()
+    if not names:
+        raise BadData([Problem("--source live", "there are no candles yet: add an asset, and wait for its back-fill")])
+    return [job.control.archive(name, folder) for name in names]
+
+
 def _parquet(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path)
@@ -69,9 +88,11 @@ def _parquet(path: Path) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def _revision() -> dict[str, str]:
+def _revision(told: str | None) -> dict[str, str]:
+    if told is not None:
+        return {COMMIT: told}
     try:
         found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return {}
-    return {"mlflow.source.git.commit": found.stdout.strip()}
+    return {COMMIT: found.stdout.strip()}

@@ -18,6 +18,11 @@ class Job:
     gateway: Gateway
     folder: Path
     """Empty, of this process alone, gone afterwards."""
+    tables_url: str | None = None
+    """Of the database with tables that may be scored."""
+    part_rows: int = 50_000
+    revision: str | None = None
+    """Commit of the code, where it is told."""
 
     def place(self, name: str) -> Path:
         """A new folder inside `folder`."""

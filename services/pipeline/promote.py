@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,24 @@ from services.pipeline.runs import Run
 log = logging.getLogger(__name__)
 
 
-def run(job: Job, *, version: str, reason: str, force: bool) -> dict[str, Any]:
-    """A refused version is a result, not a failure. For the version that serves already, the stored verdict is returned."""
+BY_ITSELF = re.compile(r"(drift|schedule|performance|data)\b")
+"""How the reasons of trainings begin that nobody asked for."""
+
+
+def run(job: Job, *, version: str, reason: str, force: bool, rollout: str | None = None) -> dict[str, Any]:
+    """A refused version is a result, not a failure. For the version that serves, or is tried, already, the stored verdict is returned.
+
+    `rollout`: `direct`, or `shadow` to be tried beside the champion first; without it, that is for trainings that nobody asked for.
+    """
     stored = job.control.version(job.model, version)
-    champion = job.control.champion(job.model)
+    serving = job.control.serving(job.model)
+    champion = serving["champion"] and str(serving["champion"]["version"])
     if champion == version:
         log.info("version %s serves already", version)
         return {"promoted": True, "verdict": stored["verdict"]}
+    if serving.get("challenger") and serving["challenger"]["version"] == version:
+        log.info("version %s is being tried already", version)
+        return {"promoted": False, "challenger": True, "verdict": stored["verdict"]}
     opened = job.runs.open(job.model, stored["run_id"])
     verdict = gate.judge(job.entry.gate, _candidate(job, opened, stored, champion))
     for rule in verdict["rules"]:
@@ -32,6 +44,11 @@ def run(job: Job, *, version: str, reason: str, force: bool) -> dict[str, Any]:
     opened.put_document("gate/verdict.json", verdict | {"champion": champion})
     job.runs.tag_version(job.model, version, {"gate": "passed" if verdict["passed"] else "failed"})
     job.control.store_verdict(job.model, version, verdict)
+    if verdict["passed"] and champion is not None and tried_first(job, rollout, reason):
+        job.control.challenge(job.model, version, reason)
+        log.info("version %s is tried in the shadow of version %s", version, champion)
+        opened.finish()
+        return {"promoted": False, "challenger": True, "verdict": verdict}
     promoted = verdict["passed"] or force
     if promoted:
         job.control.promote(job.model, version, reason, force)
@@ -40,6 +57,12 @@ def run(job: Job, *, version: str, reason: str, force: bool) -> dict[str, Any]:
         log.info("version %s is not promoted; %s goes on", version, f"version {champion}" if champion else "nothing")
     opened.finish()
     return {"promoted": promoted, "verdict": verdict}
+
+
+def tried_first(job: Job, rollout: str | None, reason: str) -> bool:
+    if rollout is not None:
+        return rollout == "shadow"
+    return job.entry.rollout is not None and BY_ITSELF.match(reason) is not None
 
 
 def _candidate(job: Job, run: Run, stored: dict[str, Any], champion: str | None) -> gate.Candidate:
@@ -74,7 +97,7 @@ def _improvement(job: Job, run: Run, candidate: Artifact, champion: dict[str, An
             scores = candidate.engine.scores(rows), engines.load(folder).scores(rows)
         else:
             # Both as they were before they learned from their hold-outs too: neither has seen these rows.
-            runs = run, job.runs.open(job.model, champion["run_id"])
+            runs = run, job.runs.look(job.model, champion["run_id"])
             scores = tuple(EstimatorEngine(fit.measured(job, one)).scores(rows) for one in runs)  # type: ignore[assignment]
     except (Failure, ValueError, OSError) as error:
         return str(error)

@@ -10,7 +10,7 @@ from bentos.serving import artifact, engines, estimators
 from services.pipeline import dataset, fit, golden, reference
 from services.pipeline.evaluate import METRICS
 from services.pipeline.job import Job
-from services.pipeline.runs import MODEL_FOLDER, Run
+from services.pipeline.runs import COMMIT, MODEL_FOLDER, Run
 from services.pipeline.train import TRAINING
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def run(job: Job, *, run_id: str) -> dict[str, Any]:
         "artifact": f"{opened.artifact_path}/{MODEL_FOLDER}",
         "source": opened.tags["source"],
         "data_hash": opened.tags["data_hash"],
-        "metrics": figures,
+        "metrics": figures | {"code_revision": opened.tags.get(COMMIT)},
         "policy": policy,
     }
     job.control.add_version(job.model, version)
@@ -44,10 +44,11 @@ def run(job: Job, *, run_id: str) -> dict[str, Any]:
 
 
 def _register(job: Job, run: Run) -> dict[str, str]:
-    learned = dataset.whole(job, run)
+    learned = whole = dataset.whole(job, run)
     training, holdout = dataset.divide(job, learned)
+    measured = fit.measured(job, run)
     if holdout.time is None:
-        estimator, learned = fit.measured(job, run), training
+        estimator, learned = measured, training
     else:
         # What comes next resembles the newest: the version that serves has learned from that too. The figures are those of the one that had not.
         log.info("fitting once more on all %d examples, the hold-out included", len(learned))
@@ -62,8 +63,10 @@ def _register(job: Job, run: Run) -> dict[str, str]:
 
     examples = golden.rows(job.model, holdout, choice.engine.scores(rows))
     served = contract.features(job.model).matrix(contract.columns_of_rows(examples, contract.kinds(contract.schema(job.model).Input)))
-    matrix = fit.matrix(job.model, learned)
-    scores = estimators.EstimatorEngine(estimator).scores(matrix)
+    described = dataset.population(whole, training, holdout)
+    matrix = fit.matrix(job.model, described)
+    # Of rows that were not learned from: what is asked later is new too.
+    scores = estimators.EstimatorEngine(measured).scores(rows)
     folder = job.folder / MODEL_FOLDER
     sha256 = artifact.write(
         folder,
@@ -73,8 +76,9 @@ def _register(job: Job, run: Run) -> dict[str, str]:
         stored=choice.stored,
         golden=examples,
         golden_scores=np.concatenate([choice.engine.scores(served[i : i + 1]) for i in range(len(served))]),
-        reference=reference.profile(learned.columns, contract.features(job.model).FEATURES, matrix, scores),
+        reference=reference.profile(described.columns, contract.features(job.model).FEATURES, matrix, scores, ordered=holdout.time is not None),
         run_id=run.id,
+        shifts=run.get_document(TRAINING).get("intervals"),
     )
     size = sum(path.stat().st_size for path in folder.iterdir())
     log.info("artifact of %.2f MB, sha256 %s", size / 1e6, sha256)

@@ -16,13 +16,15 @@ from services.pipeline.failure import Failure
 log = logging.getLogger(__name__)
 
 MODEL_FOLDER = "model"
+COMMIT = "mlflow.source.git.commit"
+"""The tag that MLflow's page shows as the source."""
 
 
 class Runs:
     """Connects when first asked. Raises Failure, naming the address, when nobody answers."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._connection: Any = None
         self._current: Run | None = None
 
@@ -40,23 +42,27 @@ class Runs:
         return self._current
 
     def open(self, model: str, run_id: str) -> "Run":
-        """Raises Failure when there is no such run, or when it is another model's."""
+        """To be worked on. Raises as `look`."""
+        self._current = self.look(model, run_id)
+        return self._current
+
+    def look(self, model: str, run_id: str) -> "Run":
+        """To be read only. Raises Failure when there is no such run, or when it is another model's."""
         try:
             run = self.client.get_run(run_id)
         except _mlflow_error() as error:
-            raise Failure(f"MLflow at {self._url} has no run {run_id!r}: {error}") from error
+            raise Failure(f"MLflow at {self.url} has no run {run_id!r}: {error}") from error
         owner = run.data.tags.get("modelyard.model")
         if owner != model:
             raise Failure(f"run {run_id} is one of {owner or 'nobody that the pipeline knows'}, not of {model}")
-        self._current = Run(self.client, run)
-        return self._current
+        return Run(self.client, run)
 
     def download(self, run_id: str, folder: Path) -> Path:
         """The artifact of the version that this run became. Raises Failure when it cannot be had."""
         try:
             return Path(self.client.download_artifacts(run_id, MODEL_FOLDER, str(folder)))
         except Exception as error:
-            raise Failure(f"the artifact of run {run_id} cannot be downloaded from {self._url}: {error}") from error
+            raise Failure(f"the artifact of run {run_id} cannot be downloaded from {self.url}: {error}") from error
 
     def add_version(self, run: "Run", model: str, summary: str, tags: Mapping[str, str]) -> str:
         """Registers the run's artifact; the registered model is made when it is not there."""
@@ -80,13 +86,13 @@ class Runs:
     def client(self) -> Any:
         if self._connection is None:
             try:
-                httpx.get(f"{self._url}/health", timeout=10).raise_for_status()
+                httpx.get(f"{self.url}/health", timeout=10).raise_for_status()
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise Failure(f"MLflow does not answer at {self._url} ({error}): is it running? MLFLOW_TRACKING_URI names it") from error
+                raise Failure(f"MLflow does not answer at {self.url} ({error}): is it running? MLFLOW_TRACKING_URI names it") from error
             from mlflow import MlflowClient, set_tracking_uri
 
-            set_tracking_uri(self._url)
-            self._connection = MlflowClient(self._url)
+            set_tracking_uri(self.url)
+            self._connection = MlflowClient(self.url)
         return self._connection
 
 

@@ -25,6 +25,7 @@ def run(job: Job, *, run_id: str, seed: int | None) -> dict[str, Any]:
     if job.entry.policy is not None:
         policy = threshold.suggest(job.entry.policy, training.truth[found.known], found.prediction[found.known])
         log.info("decision threshold %.4f", policy["threshold"])
+    shifts = fit.shifts(job.model, training, found)
     log.info("final fit")
     rows = fit.matrix(job.model, training)
     start = time.perf_counter()
@@ -35,7 +36,7 @@ def run(job: Job, *, run_id: str, seed: int | None) -> dict[str, Any]:
     estimators.store(estimator, folder)
     np.savez(folder / "out_of_fold.npz", prediction=found.prediction, fold=found.fold)
     opened.put(folder, "training")
-    opened.put_document(TRAINING, {"policy": policy, "train_seconds": seconds, "seed": seed})
+    opened.put_document(TRAINING, {"policy": policy, "intervals": shifts, "train_seconds": seconds, "seed": seed})
     opened.put(environment.write(folder))
     card = environment.model_card(job.model)
     if card is not None:

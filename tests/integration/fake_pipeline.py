@@ -23,6 +23,12 @@ RESULTS = {
     "score": {"rows": 600, "partitions": [0, 1]},
     "gather": {"run_id": "run-1", "version": "4", "rows": 600, "parts": 2, "metrics": {"roc_auc": 0.8}},
     "predict": {"batch_id": "b-1", "rows": 5, "model_version": "4", "policy_version": 2, "decisions": {"stays": 5, "leaves": 0}},
+    "forecast": {"forecasts": 1, "predictions": {"XBTUSD": "p-1"}, "skipped": {}, "interval": 60},
+    "generate": {"run_id": "run-1", "rows": 600, "sha256": "0" * 64, "artifact": "1/run-1/artifacts/data/dataset.csv"},
+    "drift": {"report": 1, "version": "4", "rows": 600, "alarm": True, "drifted": ["age"], "words": "age drifted"},
+    "sample": {"run_id": "run-1", "version": "4", "rows": 600, "reference_rows": 2000},
+    "evidently": {"run_id": "run-1", "artifact": os.environ.get("FAKE_ARTIFACT", ""), "rows": 600, "drifted": 1, "columns": 17, "words": "1 of 17"},
+    "performance": {"report": 2, "rows": 300, "versions": ["4"], "alarm": False, "words": "version 4: as on the hold-out"},
 }
 
 

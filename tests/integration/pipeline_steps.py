@@ -6,13 +6,14 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, redirect_stdout
+from contextlib import asynccontextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from bentos import catalogue
 from services.pipeline.__main__ import main
@@ -23,9 +24,9 @@ MODEL = "attrition"
 
 
 @asynccontextmanager
-async def running(database_url: str, mlflow_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator["Platform"]:
-    """Its addresses are also this process's environment, for `Platform.here`."""
-    async with control(database_url, folder) as client:
+async def running(database_url: str, mlflow_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> AsyncIterator["Platform"]:
+    """Its addresses are also this process's environment, for `Platform.here`. `settings` are control's."""
+    async with control(database_url, folder, **{"mlflow_url": mlflow_url} | settings) as client:
         found = Platform(mlflow_url, client)
         for name, value in found.addresses.items():
             monkeypatch.setenv(name, value)
@@ -77,10 +78,12 @@ class Platform:
         """(run id, sha256) of a small version that is registered in a second, and not promoted; different numbers give different versions."""
         built = await asyncio.to_thread(build, folder / f"version-{number}", model, seed=int(number))
         if self.mlflow.get_experiment_by_name(model) is None:
-            self.mlflow.create_experiment(model)
+            with suppress(MlflowException):  # another worker's test has made it meanwhile
+                self.mlflow.create_experiment(model)
         run = self.mlflow.create_run(self.mlflow.get_experiment_by_name(model).experiment_id, tags={"modelyard.model": model})
         self.mlflow.log_artifacts(run.info.run_id, str(built.folder), "model")
         found = {"run_id": run.info.run_id, "sha256": built.sha256, "data_hash": data_hash}
+        found["artifact"] = f"{run.info.artifact_uri.split(':/', 1)[-1].strip('/')}/model"
         if catalogue.load().models[model].task == "regression":
             found["policy"] = None
         assert (await self.control.post(f"/models/{model}/versions", json=version(number) | found)).status_code == 201

@@ -1,12 +1,14 @@
 """All verbs as processes against a real MLflow and a real control."""
 
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from bentos import contract
+from bentos import catalogue, contract
 from bentos.serving import artifact
 from tests.integration.pipeline_steps import MODEL, Platform, running
 
@@ -17,7 +19,8 @@ async def platform(database_url: str, mlflow_url: str, tmp_path: Path, monkeypat
         yield found
 
 
-async def test_from_data_to_champion_and_what_is_kept(platform: Platform, tmp_path: Path) -> None:
+async def test_from_data_to_champion_and_what_is_kept(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPELINE_REVISION", "c0ffee")
     run_id = (await platform.step("ingest", "--rows", 1500, "--seed", 11))["run_id"]
     for verb in ("validate", "train", "evaluate"):
         await platform.step(verb, "--run-id", run_id)
@@ -29,6 +32,10 @@ async def test_from_data_to_champion_and_what_is_kept(platform: Platform, tmp_pa
     assert stored["metrics"]["cv"]["roc_auc"]["mean"] > 0.6
     assert stored["metrics"]["threshold"] == stored["policy"]["threshold"]
     assert stored["engine"] == registered["engine"]
+    assert stored["metrics"]["code_revision"] == "c0ffee"
+    curves, importance = stored["metrics"]["curves"], stored["metrics"]["importance"]
+    assert (curves["roc"][-1]["found"], len(curves["threshold"]) > 10) == (1.0, True)
+    assert {field for one in importance for field in one["fields"]} <= set(contract.schema(MODEL).Input.model_fields)
 
     run = platform.mlflow.get_run(run_id)
     assert run.info.status == "FINISHED"
@@ -117,4 +124,25 @@ async def test_candles_become_windows_that_a_runner_accepts(platform: Platform, 
     assert learned > run["training_rows"] + 0.9 * run["holdout_rows"], "the version that serves has learned from the newest candles too"
     stored = (await platform.control.get(f"/models/crypto_price/versions/{registered['version']}")).json()
     assert stored["policy"] is None
-    assert set(stored["metrics"]["holdout"]["metrics"]) == {"rmse", "mae", "mse", "r2", "rmse_ratio", "direction"}
+    measured = stored["metrics"]["holdout"]["metrics"]
+    of_intervals = {f"{what}_{level}" for what in ("coverage", "width") for level in (80, 95)}
+    assert set(measured) == {"rmse", "mae", "mse", "r2", "rmse_ratio", "mase", "direction"} | of_intervals
+    assert 0.7 < measured["coverage_80"]["value"] < 0.9
+    assert 0.9 < measured["coverage_95"]["value"] <= 1
+    assert loaded.shifts is not None
+    assert loaded.shifts["lower_95"] < loaded.shifts["lower_80"] < 0 < loaded.shifts["upper_80"] < loaded.shifts["upper_95"]
+
+
+async def test_generate_keeps_a_data_set_that_the_same_arguments_give_again(platform: Platform, tmp_path: Path) -> None:
+    for model in catalogue.names():
+        made = await platform.here("generate", "--rows", 400, "--seed", 5, "--drift", 0.5, model=model)
+        again = await platform.here("generate", "--rows", 400, "--seed", 5, "--drift", 0.5, model=model)
+        other = await platform.here("generate", "--rows", 400, "--seed", 6, model=model)
+        assert made["sha256"] == again["sha256"] != other["sha256"]
+        kept = Path(platform.mlflow.download_artifacts(made["run_id"], "data/dataset.csv", str(tmp_path)))
+        assert hashlib.sha256(kept.read_bytes()).hexdigest() == made["sha256"]  # noqa: ASYNC240
+        assert len(pd.read_csv(kept)) == made["rows"] >= 400
+        assert list(pd.read_csv(kept).columns) == made["columns"]
+        run = platform.mlflow.get_run(made["run_id"])
+        assert (run.info.status, run.data.params["drift"], run.data.tags["sha256"]) == ("FINISHED", "0.5", made["sha256"])
+        assert made["artifact"] == f"{run.info.experiment_id}/{made['run_id']}/artifacts/data/dataset.csv"

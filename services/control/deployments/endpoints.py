@@ -2,7 +2,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from services.control.deployments.schemas import Desired, LedgerEntry, LedgerPage, PolicyChange, Promotion, Report, Rollback
+from services.control.deployments.schemas import Desired, LedgerEntry, LedgerPage, PolicyChange, Promotion, Report, Rollback, Trial, Withdrawal
 from services.control.deployments.service import Deployments
 from services.control.requests import Authorized, KnownModel, Limit, body
 from services.kit.errors import FieldError, Invalid
@@ -55,6 +55,18 @@ async def promote(model: KnownModel, service: Service, asked: Annotated[Promotio
 async def rollback(model: KnownModel, service: Service, asked: Annotated[Rollback, body(Rollback)]) -> LedgerEntry:
     """Undoes the last promotion, or goes back to the version named: version and policy as they were."""
     return await service.rollback(model, asked)
+
+
+@router.post("/models/{model}/challenger", dependencies=[Authorized])
+async def challenge(model: KnownModel, service: Service, asked: Annotated[Trial, body(Trial)]) -> LedgerEntry:
+    """Tries a version beside the one that serves: as a shadow it scores what the other has answered, as a canary it answers some callers."""
+    return await service.challenge(model, asked)
+
+
+@router.post("/models/{model}/withdraw", dependencies=[Authorized])
+async def withdraw(model: KnownModel, service: Service, asked: Annotated[Withdrawal, body(Withdrawal)]) -> LedgerEntry:
+    """Ends a trial; what serves goes on."""
+    return await service.withdraw(model, asked)
 
 
 @router.put("/models/{model}/policy", dependencies=[Authorized])

@@ -1,22 +1,42 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
-from services.control.deployments.schemas import Artifact, Desired, LedgerEntry, Policy, PolicyVersion
+from services.control.deployments.schemas import Desired, LedgerEntry, Policy
+from services.control.notifications import telling
 from services.kit.postgres import Connection, Pool
 
-ENTRY: LiteralString = "id, action, from_version, to_version, from_policy, to_policy, actor, reason, verdict, created_at"
+ENTRY: LiteralString = """
+id, action, from_version, to_version, from_policy, to_policy, actor, reason, verdict, created_at,
+challenger, challenger_policy, shadow_percent, canary_percent, encode(hash, 'hex') AS hash,
+(SELECT jsonb_build_object('complete', v.complete, 'seconds', v.seconds, 'replicas', v.replicas, 'verified_at', v.verified_at)
+    FROM verifications v WHERE v.deployment_id = deployments.id) AS verification
+"""
 
 DESIRED: LiteralString = """
-SELECT d.id, d.to_version, v.artifact, v.sha256, p.version, p.threshold, p.costs, p.risk_levels
+SELECT d.id, d.shadow_percent, d.canary_percent,
+    coalesce((
+        SELECT greatest(0, %(watch)s * 60 - extract(epoch FROM now() - created_at)) FROM (
+            SELECT action, from_version, created_at FROM deployments
+            WHERE model = d.model AND action IN ('promote', 'rollback') AND from_version IS DISTINCT FROM to_version ORDER BY id DESC LIMIT 1
+        ) last WHERE action = 'promote' AND from_version IS NOT NULL
+    ), 0)::float8 AS watch_seconds,
+    jsonb_build_object('version', v.version, 'artifact', v.artifact, 'sha256', v.sha256) AS champion,
+    CASE WHEN p.version IS NOT NULL
+        THEN jsonb_build_object('version', p.version, 'threshold', p.threshold, 'costs', p.costs, 'risk_levels', p.risk_levels) END AS policy,
+    CASE WHEN cv.version IS NOT NULL THEN jsonb_build_object('version', cv.version, 'artifact', cv.artifact, 'sha256', cv.sha256) END AS challenger,
+    CASE WHEN cp.version IS NOT NULL
+        THEN jsonb_build_object('version', cp.version, 'threshold', cp.threshold, 'costs', cp.costs, 'risk_levels', cp.risk_levels) END AS challenger_policy
 FROM deployments d
 JOIN model_versions v ON v.model = d.model AND v.version = d.to_version
 LEFT JOIN policies p ON p.model = d.model AND p.version = d.to_policy
-WHERE d.model = %s ORDER BY d.id DESC LIMIT 1
+LEFT JOIN model_versions cv ON cv.model = d.model AND cv.version = d.challenger
+LEFT JOIN policies cp ON cp.model = d.model AND cp.version = d.challenger_policy
+WHERE d.model = %(model)s ORDER BY d.id DESC LIMIT 1
 """
 
 PAGE: LiteralString = f"""
@@ -32,8 +52,11 @@ SELECT {ENTRY} FROM deployments WHERE model = %s ORDER BY id
 """  # noqa: S608 - a constant
 
 APPEND: LiteralString = f"""
-INSERT INTO deployments (model, action, from_version, to_version, from_policy, to_policy, actor, reason, verdict)
-VALUES (%(model)s, %(action)s, %(from_version)s, %(to_version)s, %(from_policy)s, %(to_policy)s, %(actor)s, %(reason)s, %(verdict)s)
+INSERT INTO deployments
+    (model, action, from_version, to_version, from_policy, to_policy, actor, reason, verdict, challenger, challenger_policy, shadow_percent, canary_percent)
+VALUES
+    (%(model)s, %(action)s, %(from_version)s, %(to_version)s, %(from_policy)s, %(to_policy)s, %(actor)s, %(reason)s, %(verdict)s,
+     %(challenger)s, %(challenger_policy)s, %(shadow_percent)s, %(canary_percent)s)
 RETURNING {ENTRY}
 """  # noqa: S608 - a constant
 
@@ -62,6 +85,15 @@ class Candidate:
 
     policy: Policy | None
     verdict: dict[str, Any] | None
+
+
+class Challenger(NamedTuple):
+    """What is tried beside the champion: `shadow_percent` of the answered rows are scored by it too, `canary_percent` of the callers are answered by it."""
+
+    version: str
+    policy: int | None
+    shadow_percent: int
+    canary_percent: int
 
 
 class Change:
@@ -107,8 +139,17 @@ class Change:
         return int(row[0])
 
     async def append(
-        self, action: str, before: LedgerEntry | None, version: str, policy: int | None, actor: str, reason: str, verdict: dict[str, Any] | None
+        self,
+        action: str,
+        before: LedgerEntry | None,
+        version: str,
+        policy: int | None,
+        actor: str,
+        reason: str,
+        verdict: dict[str, Any] | None,
+        challenger: Challenger | None = None,
     ) -> LedgerEntry:
+        """`challenger`: who is tried from now on; nobody, unless named again."""
         values = {
             "model": self._model,
             "action": action,
@@ -119,11 +160,16 @@ class Change:
             "actor": actor,
             "reason": reason,
             "verdict": None if verdict is None else Jsonb(verdict),
+            "challenger": challenger and challenger.version,
+            "challenger_policy": challenger and challenger.policy,
+            "shadow_percent": challenger.shadow_percent if challenger else 0,
+            "canary_percent": challenger.canary_percent if challenger else 0,
         }
         async with self._connection.cursor(row_factory=class_row(LedgerEntry)) as cursor:
             await cursor.execute(APPEND, values)
             written = await cursor.fetchone()
         assert written is not None  # noqa: S101 - an INSERT without a condition
+        await telling.changed(self._connection, self._model, written, before)
         return written
 
 
@@ -138,17 +184,12 @@ class DeploymentsRepository:
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (model,))
             yield Change(connection, model)
 
-    async def desired(self, model: str) -> Desired:
+    async def desired(self, model: str, watch_minutes: float = 0) -> Desired:
         async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            row = await (await cursor.execute(DESIRED, (model,))).fetchone()
+            row = await (await cursor.execute(DESIRED, {"model": model, "watch": watch_minutes})).fetchone()
         if row is None:
-            return Desired(model=model, deployment=None, champion=None, policy=None)
-        return Desired(
-            model=model,
-            deployment=row["id"],
-            champion=Artifact(version=row["to_version"], artifact=row["artifact"], sha256=row["sha256"]),
-            policy=None if row["version"] is None else PolicyVersion.model_validate({name: row[name] for name in PolicyVersion.model_fields}),
-        )
+            return Desired(model=model)
+        return Desired.model_validate({"model": model, "deployment": row.pop("id"), **row})
 
     async def page(self, model: str, limit: int, before: int) -> list[LedgerEntry]:
         """Newest first, those with an id below `before`."""

@@ -29,11 +29,34 @@ class Promotion(Payload):
     """Promotes although the gate refused the version, or never saw it."""
 
 
+class Trial(Payload):
+    """`percent`: of the answered rows that a shadow scores too, or of the callers that a canary answers; the catalogue's unless given."""
+
+    version: Version
+    mode: Literal["shadow", "canary"]
+    percent: int | None = Field(default=None, ge=1, le=100)
+    reason: Reason
+    actor: Actor
+
+
+class Withdrawal(Payload):
+    reason: Reason
+    actor: Actor
+
+
 class Rollback(Payload):
     reason: Reason
     actor: Actor
     to: Version | None = None
     """A version that has served before; without it, the one before the last promotion."""
+    policy_only: bool = False
+    """The version stays; the policy becomes the one before."""
+
+    @model_validator(mode="after")
+    def goes_back_to_one_thing(self) -> Self:
+        if self.policy_only and self.to is not None:
+            raise ValueError("`to` names a version; with `policy_only` the version stays")
+        return self
 
 
 class PolicyChange(Payload):
@@ -52,9 +75,35 @@ class PolicyChange(Payload):
         return self
 
 
+class ReplicaProbe(Payload):
+    """What a replica answered with when it was asked last; `seconds` after the decision."""
+
+    address: Annotated[Text, Field(min_length=1, max_length=300)]
+    version: Version | None
+    policy_version: int | None
+    seconds: float = Field(ge=0)
+
+
+class Verification(Payload):
+    """Whether every replica's answers have come to be those that an entry says; `seconds` after the decision."""
+
+    complete: bool
+    seconds: float = Field(ge=0)
+    replicas: Annotated[list[ReplicaProbe], Field(max_length=1000)]
+
+
+class Verified(BaseModel):
+    complete: bool
+    seconds: float
+    replicas: list[ReplicaProbe]
+    verified_at: datetime
+
+
 class LedgerEntry(BaseModel):
+    """`hash` is the head of the model's chain once the entry is in it; `verification` is null until the gateway has asked the replicas."""
+
     id: int
-    action: Literal["promote", "rollback", "policy"]
+    action: Literal["promote", "rollback", "policy", "shadow", "canary", "withdraw"]
     from_version: str | None
     to_version: str
     from_policy: int | None
@@ -63,6 +112,12 @@ class LedgerEntry(BaseModel):
     reason: str
     verdict: dict[str, Any] | None
     created_at: datetime
+    challenger: str | None = None
+    challenger_policy: int | None = None
+    shadow_percent: int = 0
+    canary_percent: int = 0
+    hash: str
+    verification: Verified | None = None
 
 
 class LedgerPage(BaseModel):
@@ -77,15 +132,18 @@ class Artifact(BaseModel):
 
 
 class Desired(BaseModel):
-    """What the runners of a model are to serve. There is no challenger yet."""
+    """What the runners of a model are to serve. `challenger_policy` is what the challenger decides by, where it decides."""
 
     model: str
-    deployment: int | None
-    champion: Artifact | None
-    challenger: None = None
+    deployment: int | None = None
+    champion: Artifact | None = None
+    challenger: Artifact | None = None
+    challenger_policy: PolicyVersion | None = None
     shadow_percent: int = 0
     canary_percent: int = 0
-    policy: PolicyVersion | None
+    policy: PolicyVersion | None = None
+    watch_seconds: float = 0
+    """How long from now on runners are to report every other second."""
 
     @property
     def etag(self) -> str:

@@ -14,7 +14,7 @@ from services.control.registry.schemas import (
     Versions,
 )
 from services.control.registry.service import Registry
-from services.control.requests import Authorized, KnownModel, body
+from services.control.requests import Authorized, KnownModel, Limit, body
 
 router = APIRouter()
 
@@ -28,8 +28,10 @@ Service = Annotated[Registry, Depends(_service)]
 
 
 @router.get("/models")
-async def models(service: Service) -> Models:
-    return Models(models=await service.models(list(service.entries)))
+async def models(service: Service, limit: Limit = 100, cursor: str = "") -> Models:
+    """By name."""
+    names = sorted(name for name in service.entries if name > cursor)
+    return Models(models=await service.models(names[:limit]), next=names[limit - 1] if len(names) > limit else None)
 
 
 @router.get("/models/{model}")
@@ -39,8 +41,10 @@ async def model(model: KnownModel, service: Service) -> ModelDocument:
 
 
 @router.get("/models/{model}/versions")
-async def versions(model: KnownModel, service: Service) -> Versions:
-    return Versions(versions=await service.versions(model))
+async def versions(model: KnownModel, service: Service, limit: Limit = 100, cursor: str | None = None) -> Versions:
+    """Newest first."""
+    found = await service.versions(model, limit + 1, cursor)
+    return Versions(versions=found[:limit], next=found[limit - 1].version if len(found) > limit else None)
 
 
 @router.get("/models/{model}/versions/{version}")

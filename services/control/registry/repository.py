@@ -3,6 +3,7 @@ from typing import Any, LiteralString
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
+from services.control.notifications import telling
 from services.control.registry.schemas import PredictionDocument, Registration
 from services.kit.postgres import Pool
 
@@ -12,7 +13,8 @@ SELECT m.model AS name, now.to_version AS version, put.created_at AS since, put.
 FROM unnest(%s::text[]) AS m(model)
 LEFT JOIN LATERAL (SELECT to_version, to_policy FROM deployments d WHERE d.model = m.model ORDER BY id DESC LIMIT 1) now ON true
 LEFT JOIN LATERAL (
-    SELECT created_at, actor FROM deployments d WHERE d.model = m.model AND action <> 'policy' ORDER BY id DESC LIMIT 1
+    SELECT created_at, actor FROM deployments d WHERE d.model = m.model AND action IN ('promote', 'rollback') AND from_version IS DISTINCT FROM to_version
+    ORDER BY id DESC LIMIT 1
 ) put ON true
 LEFT JOIN model_versions v ON v.model = m.model AND v.version = now.to_version
 LEFT JOIN policies p ON p.model = m.model AND p.version = now.to_policy
@@ -32,6 +34,12 @@ SELECT v.*, v.version = now.to_version IS TRUE AS champion
 FROM model_versions v
 LEFT JOIN LATERAL (SELECT to_version FROM deployments d WHERE d.model = v.model ORDER BY id DESC LIMIT 1) now ON true
 WHERE v.model = %(model)s
+"""
+
+PAGE: LiteralString = """
+AND (%(after)s::text IS NULL
+    OR (v.created_at, v.version) < (SELECT created_at, version FROM model_versions WHERE model = %(model)s AND version = %(after)s))
+ORDER BY v.created_at DESC, v.version DESC LIMIT %(limit)s
 """
 
 REGISTER: LiteralString = """
@@ -59,9 +67,9 @@ class RegistryRepository:
     async def models(self, names: list[str]) -> list[Row]:
         return await self._rows(MODELS, (names,))
 
-    async def versions(self, model: str) -> list[Row]:
-        """Newest first."""
-        return await self._rows(VERSION + " ORDER BY v.created_at DESC", {"model": model})
+    async def versions(self, model: str, limit: int, after: str | None) -> list[Row]:
+        """Newest first, those that come after the version `after` in this order; none when there is no such version."""
+        return await self._rows(VERSION + PAGE, {"model": model, "limit": limit, "after": after})
 
     async def version(self, model: str, version: str) -> Row | None:
         rows = await self._rows(VERSION + " AND v.version = %(version)s", {"model": model, "version": version})
@@ -84,13 +92,19 @@ class RegistryRepository:
         values = new.model_dump() | {"model": model, "metrics": Jsonb(new.metrics)}
         values["policy"] = None if new.policy is None else Jsonb(new.policy.model_dump())
         async with self._pool.connection() as connection:
-            return (await connection.execute(REGISTER, values)).rowcount == 1
+            made = (await connection.execute(REGISTER, values)).rowcount == 1
+            if made:
+                await telling.registered(connection, model, new.version, new.source, new.data_hash)
+        return made
 
     async def judge(self, model: str, version: str, verdict: dict[str, Any]) -> bool:
         """False when there is no such version."""
         query: LiteralString = "UPDATE model_versions SET verdict = %s WHERE model = %s AND version = %s"
         async with self._pool.connection() as connection:
-            return (await connection.execute(query, (Jsonb(verdict), model, version))).rowcount == 1
+            found = (await connection.execute(query, (Jsonb(verdict), model, version))).rowcount == 1
+            if found:
+                await telling.judged(connection, model, version, verdict)
+        return found
 
     async def latest_prediction(self, model: str) -> PredictionDocument | None:
         async with self._pool.connection() as connection, connection.cursor(row_factory=class_row(PredictionDocument)) as cursor:

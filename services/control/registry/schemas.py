@@ -71,6 +71,8 @@ class VersionDocument(BaseModel):
 
 class Versions(BaseModel):
     versions: list[VersionDocument]
+    next: str | None
+    """Cursor of the next page."""
 
 
 class ChampionDocument(BaseModel):
@@ -105,6 +107,8 @@ class ModelDocument(BaseModel):
 
 class Models(BaseModel):
     models: list[ModelDocument]
+    next: str | None
+    """Cursor of the next page."""
 
 
 class Evaluation(BaseModel):
@@ -115,7 +119,7 @@ class Evaluation(BaseModel):
 
 
 class Best(VersionDocument):
-    """The best version by the metric of the model's gate, measured on its own hold-out; real data comes before synthetic."""
+    """The best version by the metric of the model's gate, of a regression by its MSE, measured on its own hold-out; real data comes before synthetic."""
 
     model: str
     metric: str

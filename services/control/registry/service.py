@@ -26,8 +26,8 @@ class Registry:
         described = {"title": entry.title, "summary": entry.summary, "owner": entry.owner, "task": entry.task}
         return ModelDocument.model_validate(row | described | {"champion": champion, "policy": policy})
 
-    async def versions(self, model: str) -> list[VersionDocument]:
-        return [VersionDocument.model_validate(self._linked(row)) for row in await self.repository.versions(model)]
+    async def versions(self, model: str, limit: int, after: str | None) -> list[VersionDocument]:
+        return [VersionDocument.model_validate(self._linked(row)) for row in await self.repository.versions(model, limit, after)]
 
     async def version(self, model: str, version: str) -> VersionDocument:
         return VersionDocument.model_validate(self._linked(await self._row(model, version)))
@@ -68,12 +68,13 @@ class Registry:
         return Evaluation.model_validate({**champion, "model": model})
 
     async def best(self, model: str) -> Best:
-        gate = self.entries[model].gate
-        row = await self.repository.best(model, gate.metric, -1 if gate.lower_is_better else 1)
+        entry = self.entries[model]
+        metric, lower = ("mse", True) if entry.task == "regression" else (entry.gate.metric, entry.gate.lower_is_better)
+        row = await self.repository.best(model, metric, -1 if lower else 1)
         if row is None:
-            raise NotFound(f"No version of {model} has the metric {gate.metric}: train it first.")
-        value = row["metrics"]["holdout"]["metrics"][gate.metric]["value"]
-        return Best.model_validate(self._linked(row) | {"metric": gate.metric, "value": value})
+            raise NotFound(f"No version of {model} has the metric {metric}: train it first.")
+        value = row["metrics"]["holdout"]["metrics"][metric]["value"]
+        return Best.model_validate(self._linked(row) | {"metric": metric, "value": value})
 
     async def latest_prediction(self, model: str) -> PredictionDocument:
         found = await self.repository.latest_prediction(model)

@@ -24,6 +24,6 @@ async def carrying_out(settings: Settings, queue: Queue, pipeline: Sequence[str]
         from services.control.workflows.execution import Launcher
         from services.control.workflows.local import LocalWorkflows
 
-        local = LocalWorkflows(queue, Launcher(pipeline, environment, settings.log_dir))
+        local = LocalWorkflows(queue, Launcher(pipeline, environment, settings.log_dir, settings.evidently))
         async with local.running():
             yield local

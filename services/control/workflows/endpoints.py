@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse
 from services.control.requests import Authorized, Limit, body, of_catalogue
 from services.control.workflows.protocol import Workflows
 from services.control.workflows.repository import RunsRepository
-from services.control.workflows.schemas import Ended, Run, Runs, Status, Submission
+from services.control.workflows.schemas import Ended, Kind, Run, Runs, Status, Submission
 from services.kit.errors import NotFound
 
 router = APIRouter(prefix="/workflows")
@@ -40,11 +40,20 @@ async def ended(service: Service, told: Annotated[Ended, body(Ended)]) -> None:
 
 
 @router.get("")
-async def runs(request: Request, stored: Stored, model: str | None = None, status: Status | None = None, limit: Limit = 50) -> Runs:
-    """Newest first."""
+async def runs(
+    request: Request,
+    stored: Stored,
+    model: str | None = None,
+    kind: Kind | None = None,
+    status: Status | None = None,
+    limit: Limit = 50,
+    cursor: UUID | None = None,
+) -> Runs:
+    """Newest first; `next` is the cursor of the following page."""
     if model is not None:
         of_catalogue(request.state.catalogue, model)
-    return Runs(workflows=await stored.newest(model, status, limit))
+    found = await stored.newest(limit + 1, model=model, kind=kind, status=status, after=cursor)
+    return Runs(workflows=found[:limit], next=found[limit - 1].id if len(found) > limit else None)
 
 
 @router.get("/{run_id}")

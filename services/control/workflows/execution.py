@@ -25,10 +25,17 @@ class Launcher:
     pipeline: Sequence[str]
     environment: Mapping[str, str]
     log_dir: Path
+    evidently: Path | None = None
+    """The Python of the steps that run apart."""
     retry_seconds: float = 2.0
     """Before the second and last attempt of a step whose failure may heal."""
     grace_seconds: float = 5.0
     """Between SIGTERM and SIGKILL."""
+
+    def command(self, step: Step, words: Sequence[str]) -> list[str]:
+        if not step.apart:
+            return [*self.pipeline, *words]
+        return [str(self.evidently), "-m", "services.pipeline", *words]
 
     def log_file(self, run: Run) -> Path:
         return self.log_dir / f"{run.id}.log"
@@ -65,7 +72,7 @@ class Execution:
     async def _step(self, step: Step, record: StepRecord) -> None:
         """One attempt, and a second one where it may help; leaves the run as running when the next step may follow."""
         try:
-            command = [*self.launcher.pipeline, *arguments(step, self.run)]
+            command = self.launcher.command(step, arguments(step, self.run))
         except Incomplete as error:
             self._end("failed", str(error))
             return

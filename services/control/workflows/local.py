@@ -9,6 +9,7 @@ from services.control.workflows import process
 from services.control.workflows.execution import Execution, Launcher
 from services.control.workflows.queue import Queue
 from services.control.workflows.schemas import Run, Submission
+from services.control.workflows.steps import STEPS
 from services.kit.errors import Conflict
 
 RESTARTED = "control was restarted"
@@ -16,6 +17,8 @@ RESTARTED = "control was restarted"
 
 class LocalWorkflows:
     """Workflows whose steps are processes of this machine."""
+
+    keeps_schedules = False
 
     def __init__(self, queue: Queue, launcher: Launcher) -> None:
         self._queue = queue
@@ -34,8 +37,17 @@ class LocalWorkflows:
         finally:
             await self._end_all()
 
-    async def submit(self, asked: Submission) -> Run:
+    async def ready(self, asked: Submission) -> None:
         self._queue.check(asked, Path.exists)
+        there = self._launcher.evidently
+        if any(step.apart for step in STEPS[asked.kind]) and (there is None or not there.exists()):
+            raise Conflict("Evidently is not installed beside this control: `make evidently` does it.")
+
+    def wake(self) -> None:
+        self._queue.wake()
+
+    async def submit(self, asked: Submission) -> Run:
+        await self.ready(asked)
         return await self._queue.add(asked)
 
     async def stop(self, run_id: UUID) -> Run:

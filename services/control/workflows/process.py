@@ -15,6 +15,7 @@ from services.control.workflows import tied
 TAIL = 1_000_000
 """Bytes of output that are looked at; a result is one line."""
 TIED = Path(tied.__file__)
+DEATH_LOOKS = 200
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ async def run(command: Sequence[str], environment: Mapping[str, str], log: Path,
         finally:
             _signal(process, signal.SIGKILL)
         exit_code = await process.wait()
+        await _empty(process)
         output.seek(max(0, output.seek(0, os.SEEK_END) - TAIL))
         return Ended(exit_code, stopped, _last_line(output.read()), _last_line(tail(log, begin)))
 
@@ -80,7 +82,17 @@ async def _ended_or_stopped(process: asyncio.subprocess.Process, stopping: async
         ended.cancel()
 
 
-def _signal(process: asyncio.subprocess.Process, number: int) -> None:
-    """To the whole group, which the process leads."""
+async def _empty(process: asyncio.subprocess.Process) -> None:
+    """Waits until its group is: the kernel ends a killed process when it comes to it, after its leader perhaps."""
+    for _ in range(DEATH_LOOKS):
+        if not _signal(process, 0):
+            break
+        await asyncio.sleep(0.01)
+
+
+def _signal(process: asyncio.subprocess.Process, number: int) -> bool:
+    """To the whole group, which the process leads. Whether there was anybody."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
+        return True
+    return False

@@ -7,6 +7,17 @@ from services.control.workflows.schemas import Run, Submission
 class Workflows(Protocol):
     """Carries workflow runs out. How each stands is in the table `workflow_runs`, whatever carries it out."""
 
+    keeps_schedules: bool
+    """Whether whatever carries runs out also starts those that the catalogue schedules; else control does."""
+
+    async def ready(self, asked: Submission) -> None:
+        """Raises what `submit` raises, and queues nothing."""
+        ...
+
+    def wake(self) -> None:
+        """A run was queued by somebody else: worth a look."""
+        ...
+
     async def submit(self, asked: Submission) -> Run:
         """Queues the run and returns at once. Raises Invalid when it could not work with these parameters, Unavailable when nothing could carry it out."""
         ...

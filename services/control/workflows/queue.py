@@ -12,7 +12,7 @@ from psycopg import Error as PsycopgError
 from bentos.catalogue import Catalogue
 from services.control import metrics
 from services.control.workflows.repository import RunsRepository
-from services.control.workflows.schemas import Run, Submission
+from services.control.workflows.schemas import Parameters, Run, Submission
 from services.kit.errors import FieldError, Invalid, NotFound
 from services.kit.tasks import beside
 
@@ -69,8 +69,19 @@ class Queue:
     def check(self, asked: Submission, exists: Callable[[Path], bool] = lambda _: True) -> None:
         """What the catalogue can tell about the parameters, and `exists` about the place of the data. Raises Invalid."""
         given = asked.parameters
+        if asked.kind == "forecast" and self._entries[asked.model].feed is None:
+            rule = "must have a `feed` in the catalogue: what is forecast are its series"
+            raise Invalid(f"model {rule}.", errors=[FieldError(field="model", rule=rule, value=asked.model)])
+        if not isinstance(given, Parameters):
+            return
         source = given.source or self._entries[asked.model].training.source
         folder = given.data_dir
+        if source == "live" and self._entries[asked.model].feed is None:
+            rule = "live is for models with a `feed` in the catalogue"
+            raise Invalid(f"source {rule}.", errors=[FieldError(field="parameters.source", rule=rule, value=source)])
+        if source == "recent" and (asked.kind != "train" or self._entries[asked.model].feed is not None):
+            rule = "recent is for trainings of models whose answered rows are examples; of a model with a `feed`, live is what is new"
+            raise Invalid(f"source {rule}.", errors=[FieldError(field="parameters.source", rule=rule, value=source)])
         if source == "files" and folder is None:
             rule = "is needed with source files: the folder, or the file, that holds the data"
         elif folder is not None and source != "files":

@@ -5,9 +5,10 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from services.control.workflows.schemas import Run, Status, Submission
+from services.control.notifications import telling
+from services.control.workflows.schemas import Kind, Run, Status, Submission
 from services.kit.ids import uuid7
-from services.kit.postgres import Pool
+from services.kit.postgres import Connection, Pool
 
 RUN: LiteralString = "id, kind, model, parameters, reason, actor, status, steps, result, error, created_at, started_at, finished_at"
 
@@ -23,7 +24,9 @@ SELECT {RUN} FROM workflow_runs WHERE id = %(id)s
 
 LIST: LiteralString = f"""
 SELECT {RUN} FROM workflow_runs
-WHERE (%(model)s::text IS NULL OR model = %(model)s) AND (%(status)s::text IS NULL OR status = %(status)s)
+WHERE (%(model)s::text IS NULL OR model = %(model)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+    AND (%(status)s::text IS NULL OR status = %(status)s)
+    AND (%(after)s::uuid IS NULL OR (created_at, id) < (SELECT created_at, id FROM workflow_runs WHERE id = %(after)s))
 ORDER BY created_at DESC, id DESC LIMIT %(limit)s
 """  # noqa: S608 - a constant
 
@@ -73,6 +76,15 @@ WHERE id = %(id)s AND status = 'running'
 """What has ended stays as it ended: another control may have seen more than this one."""
 
 
+async def insert(connection: Connection, asked: Submission, run_id: UUID | None = None) -> Run:
+    """Queued once the connection's transaction is committed; whatever carries runs out has to be woken then."""
+    values = {"id": run_id or uuid7(), "kind": asked.kind, "model": asked.model, "reason": asked.reason, "actor": asked.actor}
+    async with connection.cursor(row_factory=class_row(Run)) as cursor:
+        run = await (await cursor.execute(CREATE, values | {"parameters": Jsonb(asked.parameters.model_dump(exclude_none=True))})).fetchone()
+    assert run is not None  # noqa: S101 - an INSERT without a condition
+    return run
+
+
 class RunsRepository:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -81,16 +93,16 @@ class RunsRepository:
         async with self._pool.connection() as connection, connection.cursor(row_factory=class_row(Run)) as cursor:
             return await (await cursor.execute(query, values)).fetchall()
 
-    async def create(self, asked: Submission) -> Run:
-        parameters = Jsonb(asked.parameters.model_dump(exclude_none=True))
-        (run,) = await self._runs(CREATE, id=uuid7(), kind=asked.kind, model=asked.model, parameters=parameters, reason=asked.reason, actor=asked.actor)
-        return run
+    async def create(self, asked: Submission, run_id: UUID | None = None) -> Run:
+        async with self._pool.connection() as connection:
+            return await insert(connection, asked, run_id)
 
     async def get(self, run_id: UUID) -> Run | None:
         return next(iter(await self._runs(GET, id=run_id)), None)
 
-    async def newest(self, model: str | None, status: Status | None, limit: int) -> list[Run]:
-        return await self._runs(LIST, model=model, status=status, limit=limit)
+    async def newest(self, limit: int, *, model: str | None, kind: Kind | None, status: Status | None, after: UUID | None) -> list[Run]:
+        """Those that come after the run `after` in this order; none when there is no such run."""
+        return await self._runs(LIST, model=model, kind=kind, status=status, after=after, limit=limit)
 
     async def running(self) -> list[Run]:
         """Oldest first."""
@@ -119,7 +131,11 @@ class RunsRepository:
 
     async def fail_running(self, error: str) -> list[Run]:
         """Of all that are said to be running, with the step that was."""
-        return await self._runs(FAIL_RUNNING, error=error)
+        async with self._pool.connection() as connection, connection.cursor(row_factory=class_row(Run)) as cursor:
+            failed = await (await cursor.execute(FAIL_RUNNING, {"error": error})).fetchall()
+            for run in failed:
+                await telling.run_failed(connection, run)
+        return failed
 
     async def save(self, run: Run) -> bool:
         """False when the run has ended already, and nothing was changed."""
@@ -127,4 +143,7 @@ class RunsRepository:
         values["steps"] = Jsonb([step.model_dump(mode="json") for step in run.steps])
         values["result"] = None if run.result is None else Jsonb(run.result)
         async with self._pool.connection() as connection:
-            return (await connection.execute(SAVE, values)).rowcount == 1
+            saved = (await connection.execute(SAVE, values)).rowcount == 1
+            if saved and run.status == "failed":
+                await telling.run_failed(connection, run)
+        return saved

@@ -16,9 +16,13 @@ class Step:
     verb: str
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
+    apart: bool = False
+    """Needs packages that cannot be installed beside the pipeline's: it runs where Evidently is."""
 
 
+INPUT = ("input", "resume")
 DATA = ("source", "data_dir", "rows", "seed", "drift")
+WINDOW = ("version", "rows", "hours")
 
 STEPS: dict[str, tuple[Step, ...]] = {
     "train": (
@@ -27,15 +31,20 @@ STEPS: dict[str, tuple[Step, ...]] = {
         Step("train", needs=("run_id",), takes=("seed",)),
         Step("evaluate", needs=("run_id",)),
         Step("register", needs=("run_id",)),
-        Step("promote", needs=("version",), takes=("reason",)),
+        Step("promote", needs=("version",), takes=("reason", "rollout")),
     ),
     "score": (
-        Step("ingest", takes=DATA),
-        Step("partition", needs=("run_id",), takes=("version", "partitions")),
-        Step("score", needs=("run_id",)),
-        Step("gather", needs=("run_id",)),
+        Step("ingest", takes=(*DATA, *INPUT)),
+        Step("partition", needs=("run_id",), takes=("version", "partitions", "audit", *INPUT)),
+        Step("score", needs=("run_id",), takes=INPUT),
+        Step("gather", needs=("run_id",), takes=INPUT),
     ),
     "predict": (Step("predict", takes=(*DATA, "key")),),
+    "drift": (Step("drift", takes=WINDOW), Step("performance")),
+    "evidently": (Step("sample", takes=WINDOW), Step("evidently", needs=("run_id",), apart=True)),
+    "generate": (Step("generate", takes=("rows", "seed", "drift")),),
+    "forecast": (Step("forecast", takes=("interval", "key")),),
+    "replay": (Step("replay", takes=("version", "since", "until", "limit")),),
 }
 HANDED_ON = ("run_id", "version")
 

@@ -25,6 +25,8 @@ TAG = "{{"
 class ArgoWorkflows:
     """Workflows that Argo carries out as pods. They go on without control, which follows them again when it is back."""
 
+    keeps_schedules = True
+
     def __init__(self, queue: Queue, api: Api, logs: Logs) -> None:
         self._queue = queue
         self._api = api
@@ -36,8 +38,8 @@ class ArgoWorkflows:
         async with self._queue.served(self._follower.turn):
             yield
 
-    async def submit(self, asked: Submission) -> Run:
-        """Looks for Argo first: what could not begin is better refused than queued."""
+    async def ready(self, asked: Submission) -> None:
+        """Looks for Argo: what could not begin is better refused than queued."""
         self._queue.check(asked)
         _check_texts(asked)
         try:
@@ -46,6 +48,12 @@ class ArgoWorkflows:
             raise _unavailable(reason) from None
         if (waiting := self._follower.ignored) is not None:
             raise _unavailable(f"Argo's controller has not taken up the Workflow {waiting}")
+
+    def wake(self) -> None:
+        self._queue.wake()
+
+    async def submit(self, asked: Submission) -> Run:
+        await self.ready(asked)
         return await self._queue.add(asked)
 
     async def stop(self, run_id: UUID) -> Run:
