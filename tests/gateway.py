@@ -22,6 +22,7 @@ from services.gateway.lifespan import running
 from services.gateway.predictions.contracts import Contracts, contract
 from services.gateway.settings import Settings
 from services.gateway.state import State
+from tests.conftest import application
 from tests.fakes import ControlServer, RunnerServer
 
 PASSWORD = "correct horse battery"
@@ -80,7 +81,13 @@ async def started(database_url: str, contracts: Contracts = CONTRACTS, **more: A
     """The gateway with `tiny` as its only model, unless others are given, and no users."""
     async with RunnerServer() as runner, ControlServer() as control, AsyncExitStack() as stack:
         spool = stack.enter_context(TemporaryDirectory(prefix="modelyard-spool-"))
-        given = {"database_url": database_url, "control_url": control.url, "control_token": "control-token", "runner_url": runner.url, "spool_dir": spool}
+        given = {
+            "database_url": application(database_url),
+            "control_url": control.url,
+            "control_token": "control-token",
+            "runner_url": runner.url,
+            "spool_dir": spool,
+        }
         # The machine of a test may be busy with others.
         settings = Settings.model_validate(given | {"rate_limit": "1000000/minute", "max_wait_ms": 10_000} | more)
         app = create(contracts, lambda: running(settings, contracts, Passwords(HASHER)))

@@ -19,7 +19,7 @@ import psutil
 
 from bentos import catalogue
 from bentos.schemas import schema
-from tests.conftest import ROOT, find_free_port
+from tests.conftest import ROOT, application, find_free_port
 from tests.fakes import RunnerServer
 
 MODEL = catalogue.names()[0]
@@ -96,7 +96,7 @@ async def gateway_process(database_url: str, folder: Path, **settings: Any) -> A
         "spool_dir": folder / "spool",
     } | settings
     async with RunnerServer(model=MODEL) as runner, aiohttp.ClientSession() as client:
-        given |= {"port": port, "metrics_port": metrics_port, "database_url": database_url, "runner_url": runner.url, "control_url": runner.url}
+        given |= {"port": port, "metrics_port": metrics_port, "database_url": application(database_url), "runner_url": runner.url, "control_url": runner.url}
         environment = os.environ | {"GATEWAY_ENVIRONMENT": "local"} | {f"GATEWAY_{name.upper()}": str(value) for name, value in given.items()}
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(

@@ -10,14 +10,17 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from services.gateway import deadlines, metrics
+from services.gateway.edge import Edge
 from services.gateway.guard import admit
 from services.gateway.predictions import idempotency, service
 from services.gateway.predictions.contracts import named
+from services.gateway.rollouts import canaries
 from services.gateway.state import State
 from services.kit import http
 
 ONE = "/predict/{model}"
 _BEFORE = "/predict/"
+_HISTORY = "/predict/history"
 
 
 def takes(scope: Scope) -> bool:
@@ -25,7 +28,7 @@ def takes(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "POST":
         return False
     path: str = scope["path"]
-    return path.startswith(_BEFORE) and len(path) > len(_BEFORE) and path.find("/", len(_BEFORE)) < 0
+    return path.startswith(_BEFORE) and len(path) > len(_BEFORE) and path.find("/", len(_BEFORE)) < 0 and path != _HISTORY
 
 
 class Predict:
@@ -67,7 +70,8 @@ async def _answer(scope: Scope, receive: Receive, request_id: str, started: floa
     try:
         principal = await admit(scope, state, ONE)
         body = await http.json_body(scope, receive, state.settings.max_row_bytes)
-        asked = service.Asked(principal.username, request_id, started, deadline)
+        sticky = canaries.sticky(scope["headers"]) if state.canaries else None
+        asked = service.Asked(principal.username, request_id, started, deadline, sticky=sticky)
         if (key := idempotency.given(scope)) is not None:
             known = idempotency.key_of(principal.username, key, ONE.encode(), model.encode(), body)
             recorded, scope["state"]["replayed"] = await idempotency.predict(state, contract, asked, known, body)
@@ -84,7 +88,8 @@ async def _answer(scope: Scope, receive: Receive, request_id: str, started: floa
 def _headers(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
     """A refusal by the limit brings its own RateLimit-*."""
     rate = scope["state"].get("rate")
-    return [(b"x-request-id", request_id.encode()), *(rate.raw_headers() if rate is not None else ())]
+    edge: Edge = scope["app"].state.gateway.edge
+    return [(b"x-request-id", request_id.encode()), *(rate.raw_headers() if rate is not None else ()), *edge.headers(scope)]
 
 
 async def _refusal(scope: Scope, receive: Receive, error: Exception) -> Response:

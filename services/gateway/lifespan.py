@@ -14,16 +14,23 @@ from services.gateway.auth.passwords import Passwords
 from services.gateway.auth.service import Sessions
 from services.gateway.auth.tokens import AccessTokens
 from services.gateway.deadlines import Deadlines
+from services.gateway.edge import Edge
+from services.gateway.ledger.verifying import Verifier
 from services.gateway.limits import Limit
 from services.gateway.models.service import Control
+from services.gateway.models.traffic import Counts
 from services.gateway.operations.service import Health
+from services.gateway.outcomes.service import Outcomes
 from services.gateway.predictions.batch.audit import Audit
 from services.gateway.predictions.batch.service import Batches
 from services.gateway.predictions.contracts import Contracts
+from services.gateway.predictions.export import Exports
 from services.gateway.predictions.hop import Runner
 from services.gateway.predictions.journal import Journal
 from services.gateway.predictions.spool import Spool
 from services.gateway.predictions.spool.emptying import keep_empty
+from services.gateway.reports.process import Reports
+from services.gateway.rollouts.canaries import Canaries, following
 from services.gateway.settings import Settings
 from services.gateway.state import State
 from services.gateway.upkeep import Upkeep, in_background
@@ -34,6 +41,8 @@ JOURNAL_ROWS = 20_000
 BATCH_ROWS = 50_000
 BATCH_STATEMENT_MS = 120_000
 """A batch's COPY lasts as long as its rows are being scored."""
+EXPORT_STATEMENT_MS = 1_800_000
+"""An export lasts as long as its caller reads."""
 START_SECONDS = 2.0
 
 
@@ -73,11 +82,18 @@ async def running(settings: Settings, contracts: Contracts, passwords: Passwords
         runners = {name: Runner(name, settings.runner(name), deadlines, calls=settings.runner_calls, max_wait=max_wait) for name in contracts}
         for runner in runners.values():
             await stack.enter_async_context(runner.watching())
+        canaries = Canaries()
+        await stack.enter_async_context(in_background("canaries", lambda: following(url, pool, canaries, runners)))
         admission = Admission(max_wait, runners)
         await stack.enter_async_context(in_background("admission", admission.run))
 
+        control = Control(session, settings.control_url, settings.control_token.get_secret_value())
+        verifier = Verifier(url, pool, control, contracts, runners)
+        await stack.enter_async_context(in_background("verifying decisions", verifier.run))
+
         state = State(
             settings=settings,
+            edge=Edge(settings),
             contracts=contracts,
             pool=pool,
             credentials=credentials,
@@ -91,8 +107,14 @@ async def running(settings: Settings, contracts: Contracts, passwords: Passwords
             journal=await journal(JOURNAL_ROWS),
             batches=Batches(batch_journal, Audit(batch_connection, patience=settings.audit_patience_seconds), at_once=settings.batches_at_once),
             runners=runners,
-            control=Control(session, settings.control_url, settings.control_token.get_secret_value()),
+            control=control,
             health=Health(pool, session, settings.control_url, runners),
+            reports=Reports(),
+            outcomes=Outcomes(pool, contracts),
+            exports=Exports(partial(postgres.connect, url, "gateway-export", autocommit=True, statement_timeout_ms=EXPORT_STATEMENT_MS)),
+            traffic=Counts(shared),
+            verifier=verifier,
+            canaries=canaries,
         )
         await upkeep.wait(START_SECONDS)
         yield state

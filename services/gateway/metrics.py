@@ -27,6 +27,7 @@ hop_calls = Counter("modelyard_hop_calls_total", "Calls to runners by outcome.",
 hop_retries = Counter("modelyard_hop_retries_total", "Calls that were made again at another replica.", ["model"])
 _hop_under_way = Gauge("modelyard_hop_under_way", "Calls under way to one replica of a runner.", ["model", "replica"], multiprocess_mode="livesum")
 _hop_ejected = Gauge("modelyard_hop_ejected", "1 for a replica that gets no calls because it failed.", ["model", "replica"], multiprocess_mode="livemax")
+explanations = Counter("modelyard_explanations_total", "Explanations given: computed by the runner, or kept from an earlier time.", ["model", "source"])
 admission_refused = Counter(
     "modelyard_admission_refused_total", "Predictions refused because they would have waited too long, at the hop or the gateway.", ["at"]
 )

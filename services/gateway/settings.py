@@ -50,6 +50,8 @@ class Settings(HttpSettings):
     pipeline_key: Secret[str] | None = None
     """API key of the account `pipeline`, an analyst, with which workflows ask for predictions. Another value revokes the one before."""
 
+    cors_origins: str = ""
+    """Origins whose pages may call the gateway from a browser, separated by commas: https://app.example.com. Empty: none; * is all."""
     rate_limit: str = "600/minute"
     """Requests per user, counted for all workers of a gateway together, in the notation of the limits library."""
     login_limit: str = "10/minute"
@@ -80,6 +82,19 @@ class Settings(HttpSettings):
     def is_a_rate(cls, value: str) -> str:
         parse(value)
         return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def are_origins(cls, value: str) -> str:
+        for origin in _listed(value):
+            parts = urlsplit(origin)
+            if origin != "*" and (parts.scheme not in {"http", "https"} or not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}"):
+                raise ValueError(f"{origin} is not of the form https://host or https://host:port")
+        return value
+
+    @property
+    def origins(self) -> list[str]:
+        return _listed(self.cors_origins)
 
     @field_validator("runners")
     @classmethod
@@ -115,3 +130,7 @@ class Settings(HttpSettings):
         """URLs; the address of each is a replica."""
         known = self.runners.get(model) or self.runner_url.format(model=model.replace("_", "-"))
         return [known] if isinstance(known, str) else known
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -9,6 +9,9 @@ from tests.gateway import EXAMPLE, Gateway
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/predict/{model}"): EXAMPLE,
     ("POST", "/predict/{model}/batch"): {"rows": [EXAMPLE]},
+    ("POST", "/predict/{model}/explain"): EXAMPLE,
+    ("POST", "/predictions/{prediction_id}/outcome"): {"value": 1},
+    ("POST", "/predictions/outcomes"): {"outcomes": [{"prediction_id": str(uuid4()), "value": 1}]},
     ("POST", "/auth/login"): {"username": "nobody", "password": "x"},
     ("POST", "/auth/refresh"): {"refresh_token": "x"},
     ("POST", "/auth/signup"): {"username": "viewer", "password": "x" * 12},
@@ -19,6 +22,12 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/models/{model}/promote"): {"version": "1", "reason": "walk"},
     ("POST", "/models/{model}/rollback"): {"reason": "walk"},
     ("PUT", "/models/{model}/policy"): {"threshold": 0.5, "reason": "walk"},
+    ("POST", "/prediction/train"): {"model": "tiny"},
+    ("POST", "/prediction/score"): {"model": "tiny"},
+    ("POST", "/prediction/predict"): {"model": "tiny"},
+    ("POST", "/retrain"): {"model": "tiny"},
+    ("POST", "/generate"): {"model": "tiny", "rows": 100},
+    ("POST", "/crypto/assets"): {"symbol": "XBTUSD"},
 }
 
 
@@ -26,7 +35,8 @@ async def test_the_whole_table(gateway: Gateway) -> None:
     callers: list[tuple[Role | None, dict[str, str]]] = [(None, {}), *[(role, await gateway.user(role.name, role)) for role in Role]]
     for (method, path), needed in TABLE.items():
         # Logging out would end the walk's own session.
-        there = path.format(model="tiny", prediction_id=uuid4(), key_id=uuid4(), username="nobody", version="3")
+        names = {"model": "tiny", "username": "nobody", "version": "3", "asset": "swagger-ui.css" if "docs" in path else "XBTUSD"}
+        there = path.format(**names, prediction_id=uuid4(), batch_id=uuid4(), key_id=uuid4(), run_id=uuid4().hex, part=0, asset_id=1)
         for role, headers in callers:
             session = (await gateway.log_in(role.name))[0] if role and path == "/auth/logout" else headers
             answer = await gateway.client.request(method, there, json=BODIES.get((method, path)), headers=session)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ import pytest
 from services.gateway.access import Role
 from services.gateway.auth.credentials import DEAF_SECONDS, Credentials
 from services.gateway.auth.tokens import AccessTokens
+from services.kit import postgres
 from tests.gateway import EXAMPLE, PASSWORD, Gateway, started
 
 
@@ -144,6 +146,42 @@ async def test_what_is_remembered_counts_for_a_while_when_nobody_listens(gateway
     assert credentials.known(token) is None
 
 
+async def test_an_outage_right_after_another_refuses_nobody_who_was_known(gateway: Gateway, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever listens again doubts everybody; before the database was asked once more, it is away again."""
+    now = 1000.0
+    tokens = [(await gateway.user(name))["Authorization"].removeprefix("Bearer ") for name in ("ann", "bob")]
+    credentials = Credentials(gateway.state.pool, AccessTokens(gateway.state.settings.jwt_secret.get_secret_value(), 15), lambda: now)
+    for token in tokens:
+        await credentials.verify(token)
+    listening = asyncio.create_task(credentials.listen(database_url))
+
+    async def doubts() -> bool:
+        return credentials.known(tokens[0]) is None
+
+    await until(doubts)
+    credentials.forget("bob")
+
+    def away(*_: object, **__: object) -> None:
+        raise psycopg.OperationalError("away")
+
+    monkeypatch.setattr(credentials, "_pool", SimpleNamespace(connection=away))
+    monkeypatch.setattr(postgres, "connect", away)
+    assert (await credentials.verify(tokens[0])).username == "ann"
+    with pytest.raises(psycopg.OperationalError):
+        await credentials.verify(tokens[1])
+    await end_listening(database_url)
+
+    async def known() -> bool:
+        return credentials.known(tokens[0]) is not None
+
+    await until(known)
+    now += DEAF_SECONDS
+    assert credentials.known(tokens[0]) is None
+    with pytest.raises(psycopg.OperationalError):
+        await credentials.verify(tokens[0])
+    listening.cancel()
+
+
 async def test_roles_deactivation_and_removal_take_effect_at_once(gateway: Gateway) -> None:
     boss, ann = await gateway.user("boss", Role.admin), await gateway.user("ann")
     assert (await gateway.client.put("/auth/users/ann/role", json={"role": "analyst"}, headers=boss)).json()["role"] == "analyst"
@@ -245,3 +283,15 @@ async def test_without_the_database_the_answer_is_503(gateway: Gateway) -> None:
     await gateway.state.pool.close()
     answer: httpx.Response = await gateway.client.post("/auth/login", json={"username": "ann", "password": "x"})
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+
+
+async def test_keys_are_listed_page_by_page(gateway: Gateway) -> None:
+    ann = await gateway.user("ann")
+    made = [(await gateway.client.post("/auth/api-keys", json={"name": f"job {number}"}, headers=ann)).json()["id"] for number in range(5)]
+    found: list[str] = []
+    cursor = ""
+    while cursor is not None:
+        page = (await gateway.client.get("/auth/api-keys", params={"limit": 2} | ({"cursor": cursor} if cursor else {}), headers=ann)).json()
+        found += [one["id"] for one in page["api_keys"]]
+        cursor = page["next"]
+    assert found == made[::-1]

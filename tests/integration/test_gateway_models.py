@@ -18,6 +18,8 @@ async def test_reads_and_changes_are_passed_on_with_the_actor(gateway: Gateway) 
         "GET /models/tiny": (200, {"name": "tiny"}),
         "GET /models/tiny/versions": (200, {"versions": []}),
         "GET /models/tiny/ledger": (200, {"entries": [], "next": None}),
+        "GET /models/tiny/drift": (200, {"reports": [], "next": None}),
+        "GET /models/tiny/performance": (200, {"reports": [], "next": None}),
         "POST /models/tiny/promote": (200, {"id": 1}),
         "POST /models/tiny/rollback": (200, {"id": 2}),
         "PUT /models/tiny/policy": (200, {"id": 3}),
@@ -37,6 +39,59 @@ async def test_reads_and_changes_are_passed_on_with_the_actor(gateway: Gateway) 
     assert changes == {route: (body | {"actor": "eve"}, token) for route, body in bodies.items()}
     await gateway.client.get("/models/tiny/ledger?limit=3&cursor=17", headers=eve)
     assert gateway.control.asked[-1][0] == "GET /models/tiny/ledger?limit=3&cursor=17"
+
+
+async def test_traffic_counts_rows_and_calls(gateway: Gateway) -> None:
+    ann = await gateway.user("ann", Role.viewer)
+
+    async def traffic() -> tuple[dict[str, int], dict[str, int]]:
+        await asyncio.sleep(1.05)  # an answer is shown again for a second
+        answer = (await gateway.client.get("/models/tiny/traffic", headers=ann)).json()
+        return answer["rows"], answer["calls"]
+
+    before, calls = await traffic()
+    for _ in range(3):
+        assert (await gateway.client.post("/predict/tiny", json=EXAMPLE, headers=ann)).status_code == 200
+    gateway.runner.refuse = 422, {"detail": "no"}, {}
+    assert (await gateway.client.post("/predict/tiny", json=EXAMPLE, headers=ann)).status_code == 422
+    rows, after = await traffic()
+    assert sum(rows.values()) == sum(before.values()) + 3
+    assert (after["answered"], after["refused"]) == (calls.get("answered", 0) + 3, calls.get("refused", 0) + 1)
+    assert (await gateway.client.get("/models/other/traffic", headers=ann)).status_code == 404
+
+
+async def test_reports_are_read_page_by_page_and_a_check_is_started(gateway: Gateway) -> None:
+    ann = await gateway.user("ann", Role.analyst)
+    for kind in ("drift", "performance"):
+        gateway.control.answers[f"GET /models/tiny/{kind}"] = (200, {"reports": [], "next": None})
+        await gateway.client.get(f"/models/tiny/{kind}?limit=3&cursor=17", headers=ann)
+        assert gateway.control.asked[-1][0] == f"GET /models/tiny/{kind}?limit=3&cursor=17"
+        assert (await gateway.client.get(f"/models/tiny/{kind}?limit=0", headers=ann)).status_code == 422
+        assert (await gateway.client.get(f"/models/nothing/{kind}", headers=ann)).status_code == 404
+    gateway.control.answers["POST /workflows"] = (202, {"id": "1", "kind": "drift"})
+    answer = await gateway.client.post("/models/tiny/drift", json={"rows": 600}, headers=ann)
+    assert answer.status_code == 202
+    submitted = {"kind": "drift", "model": "tiny", "parameters": {"rows": 600}, "reason": "asked for through the gateway", "actor": "ann"}
+    assert gateway.control.asked[-1][:2] == ("POST /workflows", submitted)
+    for body, field in (({"rows": 0}, "rows"), ({"hours": "two"}, "hours"), ({"version": "../x"}, "version"), ({"source": "live"}, "source")):
+        refused = await gateway.client.post("/models/tiny/drift", json=body, headers=ann)
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, field)
+    assert (await gateway.client.post("/models/tiny/drift", json={}, headers=await gateway.user("vic"))).status_code == 403
+
+
+async def test_a_page_of_evidentlys_is_asked_for_and_handed_out_as_a_file(gateway: Gateway) -> None:
+    ann, vic, run = await gateway.user("ann", Role.analyst), await gateway.user("vic"), "01a200f2-0000-7000-8000-000000000000"
+    gateway.control.answers["POST /workflows"] = (202, {"id": run, "kind": "evidently"})
+    assert (await gateway.client.post("/models/tiny/drift/evidently", json={"rows": 600}, headers=ann)).status_code == 202
+    submitted = {"kind": "evidently", "model": "tiny", "parameters": {"rows": 600}, "reason": "asked for through the gateway", "actor": "ann"}
+    assert gateway.control.asked[-1][:2] == ("POST /workflows", submitted)
+    assert (await gateway.client.post("/models/tiny/drift/evidently", json={}, headers=vic)).status_code == 403
+    gateway.control.answers[f"GET /models/tiny/drift/evidently/{run}"] = (200, "a page")
+    page = await gateway.client.get(f"/models/tiny/drift/evidently/{run}", headers=vic)
+    assert (page.status_code, page.text) == (200, '"a page"')
+    assert page.headers["content-disposition"] == 'attachment; filename="tiny-drift.html"'
+    assert page.headers["content-security-policy"].startswith("sandbox")
+    assert (await gateway.client.get("/models/tiny/drift/evidently/17", headers=vic)).status_code == 422
 
 
 async def test_what_control_refuses_is_refused_in_its_words(gateway: Gateway) -> None:

@@ -1,12 +1,14 @@
 """Log-in and what users do to their own account."""
 
 from dataclasses import asdict
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
 from services.gateway.auth import schemas
 from services.gateway.guard import GuardedRoute
+from services.gateway.problems import problems
 from services.gateway.state import Caller, Current
 
 router = APIRouter(prefix="/auth", tags=["auth"], route_class=GuardedRoute)
@@ -26,7 +28,7 @@ async def refresh(body: schemas.Refresh, state: Current) -> schemas.Tokens:
     return await state.sessions.refresh(body.refresh_token.get_secret_value())
 
 
-@router.post("/logout", status_code=204)
+@router.post("/logout", status_code=204, responses=problems(409))
 async def log_out(caller: Caller, state: Current) -> None:
     """Ends this session at once: its access tokens stop working everywhere."""
     await state.sessions.log_out(caller)
@@ -34,19 +36,21 @@ async def log_out(caller: Caller, state: Current) -> None:
 
 @router.get("/users/me")
 async def me(caller: Caller, state: Current) -> schemas.User:
+    """The own account."""
     return schemas.User.model_validate(await state.administration.one(caller.username), from_attributes=True)
 
 
-@router.put("/users/me", status_code=204)
+@router.put("/users/me", status_code=204, responses=problems(409))
 async def change_password(body: schemas.PasswordChange, caller: Caller, state: Current) -> None:
     """Changes the password and ends all other sessions; API keys stay."""
     await state.sessions.change_password(caller, body.current_password.get_secret_value(), body.new_password.get_secret_value())
 
 
 @router.get("/api-keys")
-async def keys(caller: Caller, state: Current) -> schemas.ApiKeys:
-    """The caller's own keys that still work."""
-    return schemas.ApiKeys(api_keys=[schemas.ApiKey.model_validate(key, from_attributes=True) for key in await state.sessions.keys(caller)])
+async def keys(caller: Caller, state: Current, limit: Annotated[int, Query(ge=1, le=500)] = 100, cursor: UUID | None = None) -> schemas.ApiKeys:
+    """The caller's own keys that still work, newest first."""
+    found, following = await state.sessions.keys(caller, cursor, limit)
+    return schemas.ApiKeys(api_keys=[schemas.ApiKey.model_validate(key, from_attributes=True) for key in found], next=following)
 
 
 @router.post("/api-keys", status_code=201)

@@ -12,6 +12,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from services.gateway.access import Role
+from services.kit.locks import AdvisoryLock
 from services.kit.postgres import Connection
 
 CHANNEL = "modelyard_auth"
@@ -49,7 +50,7 @@ async def add(connection: Connection, username: str, password_hash: str, role: R
 
 async def add_first(connection: Connection, username: str, password_hash: str) -> bool:
     """An administrator, unless there is any user; several gateways that start at once take turns."""
-    await connection.execute("SELECT pg_advisory_xact_lock(7239002)")
+    await connection.execute("SELECT pg_advisory_xact_lock(%s)", [AdvisoryLock.FIRST_ADMIN])
     statement = "INSERT INTO users (username, password_hash, role) SELECT %s, %s, 'admin' WHERE NOT EXISTS (SELECT FROM users)"
     return (await connection.execute(statement, [username, password_hash])).rowcount == 1
 
@@ -194,13 +195,14 @@ async def preset_key(connection: Connection, key_id: UUID, username: str, prefix
     return (await connection.execute(insert, [key_id, username, PRESET, prefix, key_hash])).rowcount == 1
 
 
-async def keys(connection: Connection, username: str) -> list[Key]:
+async def keys(connection: Connection, username: str, before: UUID | None, limit: int) -> list[Key]:
     """Those that still work, newest first."""
     async with connection.cursor(row_factory=class_row(Key)) as cursor:
         await cursor.execute(
             """SELECT id, name, prefix, created_at, expires_at, last_used_at FROM api_keys
-               WHERE username = %s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) ORDER BY id DESC""",
-            [username],
+               WHERE username = %(username)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+                   AND (%(before)s::uuid IS NULL OR id < %(before)s) ORDER BY id DESC LIMIT %(limit)s""",
+            {"username": username, "before": before, "limit": limit},
         )
         return await cursor.fetchall()
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from services.gateway.numbers import WHOLE
 from services.gateway.settings import MIN_PASSWORD
 
 RoleName = Literal["viewer", "analyst", "engineer", "admin"]
@@ -15,7 +16,7 @@ GivenPassword = Annotated[SecretStr, Field(min_length=1, max_length=256)]
 
 
 class Request(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Login(Request):
@@ -69,7 +70,7 @@ class Users(BaseModel):
 
 class NewApiKey(Request):
     name: str = Field(min_length=1, max_length=80, description="What the key is for.")
-    expires_in_days: int | None = Field(None, ge=1, le=3650, description="Never, when absent.")
+    expires_in_days: Annotated[int, Field(ge=1, le=3650), WHOLE] | None = Field(None, description="Never, when absent.")
 
 
 class ApiKey(BaseModel):
@@ -83,6 +84,7 @@ class ApiKey(BaseModel):
 
 class ApiKeys(BaseModel):
     api_keys: list[ApiKey]
+    next: UUID | None = Field(description="Cursor of the next page.")
 
 
 class CreatedApiKey(ApiKey):

@@ -8,7 +8,7 @@ from services.gateway.auth import repository, schemas
 from services.gateway.auth.credentials import Credentials, Principal
 from services.gateway.auth.passwords import Passwords
 from services.gateway.auth.tokens import AccessTokens, digest, new_api_key, new_refresh_token
-from services.kit.errors import BadRequest, Conflict, NotFound, Unauthorized
+from services.kit.errors import Conflict, NotFound, Unauthorized
 from services.kit.ids import uuid7
 from services.kit.postgres import Pool
 
@@ -57,7 +57,7 @@ class Sessions:
 
     async def log_out(self, principal: Principal) -> None:
         if principal.session is None:
-            raise BadRequest("An API key has no session to end: revoke it with DELETE /auth/api-keys/{id}.")
+            raise Conflict("An API key has no session to end: revoke it with DELETE /auth/api-keys/{id}.")
         async with self._pool.connection() as connection:
             await repository.revoke_session(connection, principal.session)
             await repository.announce(connection, principal.username)
@@ -77,9 +77,11 @@ class Sessions:
             await repository.announce(connection, principal.username)
         self._credentials.forget(principal.username)
 
-    async def keys(self, principal: Principal) -> list[repository.Key]:
+    async def keys(self, principal: Principal, before: UUID | None, limit: int) -> tuple[list[repository.Key], UUID | None]:
+        """A page, and the cursor of the next one."""
         async with self._pool.connection() as connection:
-            return await repository.keys(connection, principal.username)
+            found = await repository.keys(connection, principal.username, before, limit + 1)
+        return found[:limit], found[limit - 1].id if len(found) > limit else None
 
     async def add_key(self, principal: Principal, wanted: schemas.NewApiKey) -> tuple[repository.Key, str]:
         """The key's record and the key itself, which is not kept."""

@@ -9,7 +9,12 @@ from services.gateway.inference import service
 from services.gateway.inference.endpoints import INFER, INFER_VERSION
 from services.gateway.inference.schemas import InferenceResponse
 from services.gateway.predictions.contracts import Contract, Contracts
-from services.kit.open_inference.documents import InferenceRequest
+from services.gateway.problems import problems
+from services.kit.open_inference.documents import BINARY, InferenceRequest
+
+BINARY_ANSWER: dict[int | str, Any] = {
+    200: {"content": {BINARY: {"schema": {"type": "string", "format": "binary", "description": "Where the request asked for tensors in binary form."}}}}
+}
 
 
 def routes(contracts: Contracts) -> list[APIRoute]:
@@ -26,7 +31,12 @@ def routes(contracts: Contracts) -> list[APIRoute]:
     async def infer_version(model: str, version: str = Path(description="404 when another one serves."), body: InferenceRequest = sent) -> None:
         """The same, from this version or not at all."""
 
-    shared: dict[str, Any] = {"methods": ["POST"], "response_model": InferenceResponse, "tags": ["open inference protocol"]}
+    shared: dict[str, Any] = {
+        "methods": ["POST"],
+        "response_model": InferenceResponse,
+        "tags": ["open inference protocol"],
+        "responses": problems(403, 502, 504) | BINARY_ANSWER,
+    }
     return [APIRoute(INFER, infer, **shared), APIRoute(INFER_VERSION, infer_version, **shared)]
 
 

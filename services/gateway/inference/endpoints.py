@@ -69,11 +69,13 @@ async def model_version(model: str, version: str, state: Current) -> ModelMetada
 
 @router.get("/models/{model}/ready", responses={503: {"description": "The runner is away or has no version to serve."}})
 async def model_ready(model: str, state: Current, response: Response) -> ModelReady:
+    """The model can be asked."""
     return await _ready(state, model, None, response)
 
 
 @router.get("/models/{model}/versions/{version}/ready", responses={503: {"description": "The runner is away or has no version to serve."}})
 async def model_version_ready(model: str, version: str, state: Current, response: Response) -> ModelReady:
+    """This version can be asked."""
     return await _ready(state, model, version, response)
 
 

@@ -1,8 +1,8 @@
 """What the gateway knows of each model: its schema, how to read rows of it, how long it may take."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -12,6 +12,8 @@ from bentos.schemas import Kind, Schema, kinds, schema
 from services.gateway.predictions.decoding import decoder
 from services.kit.errors import Invalid, NotFound
 from services.kit.http import invalid
+
+Task = Literal["classification", "regression"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,13 @@ class Contract:
     schema: Schema
     fields: Mapping[str, Kind]
     """Of `Input`, in its order."""
+    answers: Collection[str]
+    """The fields of `Output`, in its order."""
+    task: Task
     row: TypeAdapter[BaseModel]
     fast: Callable[[bytes], msgspec.Struct] | None
+    feed: str | None = None
+    """What the platform itself can make its rows of: `candles`."""
 
     def decode(self, body: bytes) -> object:
         """A valid row: its fields are attributes, whatever its type. Raises BadRequest or Invalid, with every error of the payload."""
@@ -65,7 +72,17 @@ class Contract:
 Contracts = Mapping[str, Contract]
 
 
-def contract(name: str, *, title: str, summary: str, timeout: float, schema: Schema, spools: bool = True) -> Contract:
+def contract(
+    name: str,
+    *,
+    title: str,
+    summary: str,
+    timeout: float,
+    schema: Schema,
+    spools: bool = True,
+    task: Task = "classification",
+    feed: str | None = None,
+) -> Contract:
     return Contract(
         name=name,
         title=title,
@@ -74,8 +91,11 @@ def contract(name: str, *, title: str, summary: str, timeout: float, schema: Sch
         spools=spools,
         schema=schema,
         fields=kinds(schema.Input),
+        answers=list(schema.Output.model_fields),
+        task=task,
         row=TypeAdapter(schema.Input),
         fast=decoder(schema.Input),
+        feed=feed,
     )
 
 
@@ -89,6 +109,8 @@ def of_catalogue() -> Contracts:
             timeout=entry.timeout_seconds,
             schema=schema(name),
             spools=entry.audit.on_outage == "spool",
+            task=entry.task,
+            feed=entry.feed,
         )
         for name, entry in sorted(catalogue.load().models.items())
     }

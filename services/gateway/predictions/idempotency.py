@@ -6,7 +6,7 @@ audit keeps: that makes them equal to the byte. https://datatracker.ietf.org/doc
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from hashlib import sha256
@@ -59,11 +59,20 @@ def key_of(username: str, value: str, *asked: bytes) -> Key:
 
 async def predict(state: State, contract: Contract, asked: Asked, key: Key, body: bytes) -> tuple[Recorded, bool]:
     """The prediction for one row, and whether it was made for an earlier request. Raises Invalid when that one asked for something else."""
+
+    async def row() -> bytes:
+        return contract.encode(contract.decode(body))
+
+    return await once(state, contract, asked, key, row)
+
+
+async def once(state: State, contract: Contract, asked: Asked, key: Key, made: Callable[[], Awaitable[bytes]]) -> tuple[Recorded, bool]:
+    """As `predict`, for a row that is made, as Contract.encode makes it, only where nothing was answered with the key before."""
     state.journal.check(spools=False)
     kept = await find(state, key, asked.deadline)
     row = b""
     while kept is None:
-        row = row or contract.encode(contract.decode(body))
+        row = row or await made()
         try:
             recorded = await service.predict(state, contract, asked, row, key)
         except KeyTaken:

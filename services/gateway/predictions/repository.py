@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -131,46 +130,23 @@ async def has_partition(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What a page of history shows; None means any."""
-
-    model: str | None = None
-    version: str | None = None
-    decision: str | None = None
-    username: str | None = None
-    begin: datetime | None = None
-    end: datetime | None = None
-    """Before this moment."""
+OUTCOME = """LEFT JOIN LATERAL (
+    SELECT value, recorded_at, actor FROM outcomes WHERE prediction_id = predictions.id ORDER BY outcomes.id DESC LIMIT 1
+) told ON true"""
+"""The last one is the truth."""
+_TOLD = "CASE WHEN told.value IS NOT NULL THEN jsonb_build_object('value', told.value, 'recorded_at', recorded_at, 'actor', actor) END AS outcome"
+SELECT = f"SELECT {', '.join(f'predictions.{column}' for column in COLUMNS)}, {_TOLD} FROM predictions {OUTCOME}"  # noqa: S608 - constants
 
 
-SELECT = f"SELECT {LISTED} FROM predictions"  # noqa: S608 - constants
-
-
-async def history(connection: Connection, wanted: Filter, before: UUID | None, limit: int) -> list[dict[str, Any]]:
-    """Newest first. Times become ranges of ids, which lets PostgreSQL skip whole partitions."""
-    bounds = [identifier for identifier in (before, floor_of(wanted.end) if wanted.end else None) if identifier]
-    conditions = {
-        "model = %(model)s": wanted.model,
-        "model_version = %(version)s": wanted.version,
-        "decision = %(decision)s": wanted.decision,
-        "username = %(username)s": wanted.username,
-        "id >= %(begin)s": floor_of(wanted.begin) if wanted.begin else None,
-        "id < %(end)s": min(bounds) if bounds else None,
-    }
-    used = [condition for condition, value in conditions.items() if value is not None]
-    where = f" WHERE {' AND '.join(used)}" if used else ""
-    names = ("model", "version", "decision", "username", "begin", "end")
-    parameters = dict(zip(names, conditions.values(), strict=True)) | {"limit": limit}
+async def of_ids(connection: Connection, identifiers: Collection[UUID]) -> list[dict[str, Any]]:
+    """Newest first, each with its outcome."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(f"{SELECT}{where} ORDER BY id DESC LIMIT %(limit)s", parameters)
+        await cursor.execute(f"{SELECT} WHERE predictions.id = ANY(%s) ORDER BY predictions.id DESC", [list(identifiers)])
         return await cursor.fetchall()
 
 
 async def one(connection: Connection, identifier: UUID) -> dict[str, Any] | None:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(f"{SELECT} WHERE id = %s", [identifier])
-        return await cursor.fetchone()
+    return next(iter(await of_ids(connection, [identifier])), None)
 
 
 class Kept(NamedTuple):

@@ -29,6 +29,8 @@ class Asked:
     """In the event loop's time."""
     version: str | None = None
     """No other one may answer."""
+    sticky: str | None = None
+    """Whom a canary takes the caller for, in place of the user name."""
 
 
 class Recorded(NamedTuple):
@@ -48,7 +50,10 @@ async def predict(state: State, contract: Contract, asked: Asked, row: bytes, ke
     """
     spools = contract.spools and key is None
     state.journal.check(spools)
-    one = await state.runners[contract.name].one(row, asked.deadline)
+    runner = state.runners[contract.name]
+    if state.canaries and asked.version is None:
+        runner = state.canaries.chosen(contract.name, asked.sticky or asked.username) or runner
+    one = await runner.one(row, asked.deadline)
     contract.require(asked.version, one.version)
     identifier = uuid7_bytes()
     shared = rows.common(contract.name, one.version, one.policy_version, asked.username, asked.request_id)

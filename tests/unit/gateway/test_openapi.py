@@ -1,5 +1,11 @@
 """The document describes the models' own schemas exactly."""
 
+import re
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
 from services.gateway.access import TABLE
 from services.gateway.app import create
 from services.gateway.predictions.contracts import of_catalogue
@@ -15,7 +21,7 @@ def test_each_model_has_exact_routes_of_its_own() -> None:
     answer = document["components"]["schemas"]["TinyAnswer"]["properties"]
     assert {"prediction", "probability", "prediction_id", "model", "model_version", "policy_version"} <= set(answer)
     assert ("/predict/{model}" in document["paths"], "/predict/tiny/batch" in document["paths"]) == (False, True)
-    assert operation["responses"].keys() == {"200", "default"}
+    assert operation["responses"].keys() == {"200", "400", "401", "404", "408", "413", "415", "422", "429", "502", "503", "504"}
     assert (operation["security"], "Role: viewer." in operation["description"]) == ([{"accessToken": []}, {"apiKey": []}], True)
     assert "security" not in document["paths"]["/auth/login"]["post"]
 
@@ -24,7 +30,7 @@ def test_the_catalogues_models_are_all_there() -> None:
     contracts = of_catalogue()
     paths = create(contracts, lambda: None).openapi()["paths"]  # type: ignore[arg-type, return-value]
     assert {f"/predict/{model}" for model in contracts} <= set(paths)
-    hidden = {"/predict/{model}", "/predict/{model}/batch", "/openapi.json", "/docs"}
+    hidden = {"/predict/{model}", "/predict/{model}/batch", "/predict/{model}/explain", "/openapi.json", "/docs", "/docs/{asset}"}
     assert {path for _, path in TABLE} - hidden <= set(paths)
 
 
@@ -61,3 +67,56 @@ def test_batches_are_described_in_all_their_forms() -> None:
     assert {"batch_id", "model", "model_version", "policy_version", "predictions"} <= set(document["components"]["schemas"]["TinyAnswers"]["required"])
     assert "TinyInput" in document["components"]["schemas"]
     assert "on_error" in {parameter["name"] for parameter in operation["parameters"]}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    made: dict[str, Any] = create(of_catalogue(), lambda: None).openapi()  # type: ignore[arg-type, return-value]
+    return made
+
+
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(method, path): operation for path, methods in document["paths"].items() for method, operation in methods.items()}
+
+
+def test_every_operation_is_named_grouped_and_summed_up(document: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for operation in operations(document).values()]
+    assert len(ids) == len(set(ids))
+    assert all(re.fullmatch(r"[a-z_0-9]+", one) for one in ids)
+    known = [tag["name"] for tag in document["tags"]]
+    for place, operation in operations(document).items():
+        assert len(operation["tags"]) == 1, place
+        assert operation["tags"][0] in known, place
+        assert 3 < len(operation["summary"]) < 160, place
+    order = [known.index(operation["tags"][0]) for operation in operations(document).values()]
+    assert order == sorted(order), "in reading order"
+
+
+def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
+    def check(content: dict[str, Any], place: tuple[str, str]) -> None:
+        for media, part in content.items():
+            if media == "application/json":
+                examples = [one["value"] for one in part["examples"].values()] if "examples" in part else [part["example"]]
+                for example in examples:
+                    schema = {"$ref": "#/schema", "schema": part.get("schema", {}), "components": document["components"]}
+                    Draft202012Validator(schema).validate(example)
+
+    for place, operation in operations(document).items():
+        if "requestBody" in operation:
+            check(operation["requestBody"]["content"], place)
+        for status, response in operation["responses"].items():
+            if status.startswith("2"):
+                check(response.get("content", {}), place)
+        for parameter in operation.get("parameters", ()):
+            assert parameter["in"] != "path" or "example" in parameter, (place, parameter["name"])
+
+
+def test_every_refusal_is_a_problem(document: dict[str, Any]) -> None:
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for place, operation in operations(document).items():
+        refusals = {status: response for status, response in operation["responses"].items() if status >= "4"}
+        assert "default" not in refusals, place
+        told = {status for status, response in refusals.items() if response.get("content") != problem}
+        assert told <= {"503"}, f"{place}: {told}"
+        if operation.get("security"):
+            assert {"401", "429", "503"} <= set(refusals), place

@@ -31,6 +31,8 @@ class Asked:
     key: Key | None = None
     version: str | None = None
     """No other one may answer."""
+    policy_version: int | None = None
+    """Nor with another policy."""
 
 
 class Assembly:

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from bentos import cells
 from services.gateway.predictions import decoding
-from services.gateway.predictions.batch import cells
 from services.gateway.predictions.batch.intake import Plain
 from services.gateway.predictions.batch.readers import SLICE_BYTES, SLICE_ROWS
 from services.gateway.predictions.batch.tables import check_columns, of_values

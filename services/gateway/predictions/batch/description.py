@@ -46,13 +46,23 @@ def operation(contract: Contract, row: str) -> dict[str, Any]:
                 "in": "query",
                 "schema": {"enum": ["fail", "skip"], "default": "fail"},
                 "description": "A row that breaks the schema has the whole batch refused, or is told in its place while the others are answered.",
-            }
+            },
+            *(
+                {
+                    "name": name,
+                    "in": "query",
+                    "schema": schema,
+                    "description": f"No other {what} may answer: 404, and nothing is recorded, when it does not serve.",
+                }
+                for name, schema, what in _PINS
+            ),
         ],
         "requestBody": {"required": True, "content": requests},
         "responses": {"200": {"content": answers, "headers": {name: {"schema": schema, "description": text} for name, schema, text in _HEADERS}}},
     }
 
 
+_PINS = (("version", {"type": "string", "maxLength": 40}, "version"), ("policy_version", {"type": "integer", "minimum": 0}, "policy"))
 _HEADERS = (
     ("X-Batch-ID", {"type": "string", "format": "uuid"}, "Finds the batch in the audit."),
     ("X-Rows-Failed", {"type": "integer"}, "Rows that were not answered; more than 0 only with on_error=skip."),

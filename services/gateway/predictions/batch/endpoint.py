@@ -1,6 +1,7 @@
 """`POST /predict/{model}/batch`. docs/batch.md tells callers about it."""
 
 import asyncio
+import re
 import time
 from typing import IO
 
@@ -24,6 +25,7 @@ from services.kit.errors import BadRequest
 
 PATH = "/predict/{model}/batch"
 ON_ERROR = ("fail", "skip")
+POLICY = re.compile(r"[0-9]{1,18}", re.ASCII)
 PIECE = 128 * 1024
 SMALL_BYTES = 256 * 1024
 """A larger body, or one that may become larger, needs one of the few places for large batches."""
@@ -40,6 +42,7 @@ async def predict_batch(request: Request) -> Response:
     answers = media.form_of_answer(headers.get("accept"), form)
     coding = media.coding_of_request(headers.get("content-encoding", ""))
     skips = _on_error(request) == "skip"
+    version, policy = request.query_params.get("version"), _policy_version(request)
     allowed = seconds(request, contract)
     given = idempotency.given(request.scope)
     state.journal.check(contract.spools and given is None)
@@ -53,7 +56,7 @@ async def predict_batch(request: Request) -> Response:
                 key = await asyncio.to_thread(replay.key_of, principal.username, given, file, *(part.encode() for part in asked_for))
                 kept = await idempotency.find(state, key, deadline)
             reader = await opened(file, form, coding, contract, settings)
-            asked = Asked(contract, principal.username, request.scope["state"]["request_id"], answers, skips, deadline, started, key)
+            asked = Asked(contract, principal.username, request.scope["state"]["request_id"], answers, skips, deadline, started, key, version, policy)
             async with preparing(reader, contract, state.batches.turns, skips=skips, most_rows=settings.max_batch_rows) as prepared:
                 answer, replayed = await replay.answer(state, asked, prepared, kept)
     made = {"X-Batch-ID": str(answer.batch_id), "X-Rows-Failed": str(prepared.failed), "Vary": "Accept, Accept-Encoding"}
@@ -69,6 +72,15 @@ def _on_error(request: Request) -> str:
     if given not in ON_ERROR:
         raise BadRequest("on_error must be fail or skip.", errors=[{"field": "on_error", "rule": "fail or skip", "value": given[:50]}])
     return given
+
+
+def _policy_version(request: Request) -> int | None:
+    given = request.query_params.get("policy_version")
+    if given is None:
+        return None
+    if not POLICY.fullmatch(given):
+        raise BadRequest("policy_version must be a whole number.", errors=[{"field": "policy_version", "rule": "a whole number", "value": given[:50]}])
+    return int(given)
 
 
 def seconds(request: Request, contract: Contract) -> float:

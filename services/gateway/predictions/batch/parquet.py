@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
-from services.gateway.predictions.batch import cells
+from bentos import cells
 from services.gateway.predictions.batch.arrow.process import Process
 from services.gateway.predictions.batch.intake import Plain
 from services.gateway.predictions.batch.readers import SLICE_BYTES, SLICE_ROWS

@@ -21,7 +21,7 @@ from services.gateway.predictions.batch.turns import Turns
 from services.gateway.predictions.entries import Entry
 from services.gateway.predictions.hop import Moved, Runner
 from services.gateway.predictions.journal import Journal
-from services.kit.errors import GatewayTimeout, Unavailable
+from services.kit.errors import GatewayTimeout, NotFound, Unavailable
 from services.kit.ids import uuid7_bytes
 
 PAUSES = (0.0, 0.1, 0.3, 0.6, 1.0)
@@ -147,7 +147,10 @@ class Batches:
 
     async def _write_all(self, asked: Asked, runner: Runner, prepared: Prepared, attempt: "_Attempt", write: Write) -> Pin:
         known = await scoring.first(runner, prepared, asked.deadline)
-        asked.contract.require(asked.version, known[1].by.version)
+        by = known[1].by
+        asked.contract.require(asked.version, by.version)
+        if asked.policy_version not in (None, by.policy_version):
+            raise NotFound(f"Policy {asked.policy_version} of {asked.contract.name} does not serve; policy {by.policy_version} does.")
         assembly = Assembly(asked, attempt.batch_id, known[1])
         attempt.file.write(assembly.writer.begin())
         async with aclosing(scoring.scored(runner, prepared, known, asked.deadline)) as answers:
@@ -158,7 +161,7 @@ class Batches:
                     attempt.decisions.update(scores.decisions)
                     await self._write_chunk(assembly, chunk, scores, attempt.file, write)
         attempt.file.write(assembly.writer.end())
-        return known[1].by
+        return by
 
     async def _write_chunk(self, assembly: Assembly, chunk: Chunk, scores: Scores, file: IO[bytes], write: Write) -> None:
         numbers = chunk.numbers()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from services.gateway.predictions.hop.connection import Answer
-from services.kit.errors import BadGateway, BadRequest, FieldError, Invalid, Problem, TooManyRequests, Unavailable
+from services.kit.errors import BadGateway, BadRequest, Conflict, FieldError, Invalid, NotFound, Problem, TooLarge, TooManyRequests, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,19 @@ def scored(model: str, rows: int, body: bytes) -> Scored:
     if not found.version or not all(memoryview(answer)[0] == OPENING_BRACE for answer in found.answers):
         raise BadGateway(f"The runner of {model} gave an answer that is not understood.")
     return found
+
+
+def unexplained(model: str, answer: Answer) -> Problem:
+    """A refusal to explain; what a refusal to predict does not know of is the runner's own words."""
+    known = {404: NotFound, 409: Conflict, 413: TooLarge}
+    if answer.status not in known and answer.status != 502:
+        return problem(model, answer)
+    try:
+        detail = _said.decode(answer.body).detail
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        detail = ""
+    detail = detail or f"The runner of {model} cannot explain this row ({answer.status})."
+    return Unavailable(detail, retry_after=5) if answer.status == 502 else known[answer.status](detail)
 
 
 def problem(model: str, answer: Answer) -> Problem:

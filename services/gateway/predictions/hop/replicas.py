@@ -74,6 +74,11 @@ class Replicas:
     def available(self) -> int:
         return sum(replica.available for replica in self._all)
 
+    @property
+    def all(self) -> Sequence[Replica]:
+        """Those that the names stand for, well or not."""
+        return self._all
+
     async def ask(self, call: Call, read: Callable[[Answer], T]) -> T:
         """What `read` makes of the first answer that is not a request to ask elsewhere; a BadGateway from it puts the replica out.
 

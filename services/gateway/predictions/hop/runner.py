@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
@@ -12,8 +12,8 @@ from services.gateway import metrics
 from services.gateway.deadlines import Deadlines
 from services.gateway.predictions.hop import answers
 from services.gateway.predictions.hop.answers import Moved, One, Scored
-from services.gateway.predictions.hop.connection import Answer
-from services.gateway.predictions.hop.replica import Call
+from services.gateway.predictions.hop.connection import Answer, Broken, Unreached
+from services.gateway.predictions.hop.replica import Call, Replica
 from services.gateway.predictions.hop.replicas import Replicas, Resolve, resolve
 from services.kit.durations import Durations
 from services.kit.errors import BadRequest, GatewayTimeout, Invalid, Problem, Unavailable
@@ -33,12 +33,23 @@ Waiting = tuple[bytes, float, asyncio.Future[One]]
 class Runner:
     """One model's, over all its replicas."""
 
-    def __init__(self, model: str, urls: Sequence[str], deadlines: Deadlines, *, calls: int = 1, max_wait: float = 0.05, resolve: Resolve = resolve) -> None:
-        """`calls` at a time to each replica; `max_wait` in seconds, for one row."""
+    def __init__(
+        self,
+        model: str,
+        urls: Sequence[str],
+        deadlines: Deadlines,
+        *,
+        calls: int = 1,
+        max_wait: float = 0.05,
+        resolve: Resolve = resolve,
+        beside: "Runner | None" = None,
+    ) -> None:
+        """`calls` at a time to each replica; `max_wait` in seconds, for one row. `beside`: has the same replicas asked for their challengers' answers."""
         self.model = model
         self.url = urls[0]
         self._deadlines = deadlines
-        self._replicas = Replicas(model, urls, deadlines, resolve)
+        self._replicas: Replicas = Replicas(model, urls, deadlines, resolve) if beside is None else beside._replicas
+        self._end = b"]}" if beside is None else b'],"slot":"challenger"}'
         self._calls = calls
         self._max_wait = max_wait
         self._times = Durations()
@@ -53,6 +64,10 @@ class Runner:
     def watching(self) -> AbstractAsyncContextManager[None]:
         """To be open while the runner is used: looks up names, probes replicas."""
         return self._replicas.watching()
+
+    def tried(self) -> "Runner":
+        """The same replicas' challengers; where there is none, the champion answers."""
+        return Runner(self.model, [self.url], self._deadlines, calls=self._calls, max_wait=self._max_wait, beside=self)
 
     async def one(self, row: bytes, deadline: float) -> One:
         """One row, with all others that wait. Raises a Problem: what the runner said, or that it is away, overloaded or too slow."""
@@ -69,13 +84,44 @@ class Runner:
 
     async def many(self, rows: Sequence[bytes], deadline: float) -> Scored:
         """One call with just these rows."""
-        body = b'{"rows":[' + b",".join(rows) + b"]}"
+        body = b'{"rows":[' + b",".join(rows) + self._end
         return await self._replicas.ask(self._call(b"POST /rows", b"application/json", body, deadline), partial(self._scored, len(rows)))
 
     async def columns(self, block: bytes, deadline: float) -> bytes:
         """One call with a block of columns; the answer is a block too, as it came. Raises Moved when the version that the block is pinned to is gone."""
         call = self._call(b"POST /columns", b"application/vnd.modelyard.columns", block, deadline)
         return await self._replicas.ask(call, self._block)
+
+    async def each(self, row: bytes, seconds: float, but: Collection[str] = ()) -> dict[str, tuple[One | None, float]]:
+        """By address, every replica's own answer to the row and when it was there (time.monotonic), past the queue. None from one that gives none.
+
+        Nobody's place is taken and nobody is put out by it. Replicas of the addresses `but` are not asked.
+        """
+        call = self._call(b"POST /rows", b"application/json", b'{"rows":[%b]}' % row, asyncio.get_running_loop().time() + seconds)
+        asked = [replica for replica in self._replicas.all if replica.name not in but]
+        found = await asyncio.gather(*(self._own(replica, call) for replica in asked))
+        return {replica.name: answer for replica, answer in zip(asked, found, strict=True)}
+
+    async def _own(self, replica: Replica, call: Call) -> tuple[One | None, float]:
+        try:
+            answer = self._scored(1, await replica.ask(call)).one(0)
+        except (Unreached, Broken, Problem):
+            return None, time.monotonic()
+        return answer, time.monotonic()
+
+    async def explain(self, body: bytes, deadline: float) -> bytes:
+        """Why a row gets its score. Raises a Problem; none of them puts a replica out that answers predictions, but that it has no version to serve."""
+        return await self._beside(b"POST /explain", body, deadline)
+
+    async def reproduce(self, body: bytes, deadline: float) -> bytes:
+        """An answer of the past computed again. Raises as `explain` does."""
+        return await self._beside(b"POST /reproduce", body, deadline)
+
+    async def _beside(self, request: bytes, body: bytes, deadline: float) -> bytes:
+        answer = await self._replicas.ask(self._call(request, b"application/json", body, deadline), lambda answer: answer)
+        if answer.status != 200:
+            raise answers.unexplained(self.model, answer)
+        return answer.body
 
     def expected(self) -> float:
         """Seconds until a row that came now would be answered; 0 when it would not have to wait, or nothing is known."""
