@@ -1,0 +1,3 @@
+from frontend.server import main
+
+main()
