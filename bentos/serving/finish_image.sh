@@ -4,7 +4,8 @@
 set -eu
 cd "$1"
 
-find . -type d \( -name __pycache__ -o -name tests -o -name test \) -prune -exec rm -rf {} +
+# Evidently's `tests` are what it is made of.
+find . -type d \( -name __pycache__ -o \( -name tests -o -name test \) ! -path '*/evidently/*' \) -prune -exec rm -rf {} +
 find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' -o -name '*.hpp' -o -name '*.c' -o -name '*.cpp' -o -name '*.a' \) -delete
 # Libraries that came with a wheel, and what refers to them, were patched when the wheel was made: stripping breaks them.
 find . -type f -name '*.so*' ! -path '*.libs/*' -exec sh -c 'for file; do readelf -d "$file" | grep -q "\.libs\]" || strip --strip-unneeded "$file"; done' - {} +

@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from services.cluster import programs
-from services.cluster.kubernetes import CONTEXT, kubectl
+from services.cluster.kubernetes import CONTEXT, PLATFORM
 from services.local.failure import Failure
 from services.local.paths import ROOT
 
@@ -15,7 +15,7 @@ CHART = "argo-workflows"
 
 def installed() -> bool:
     try:
-        kubectl("get", "crd", CRD, what="")
+        PLATFORM.kubectl("get", "crd", CRD, what="")
     except Failure as failure:
         if any("NotFound" in line for line in failure.details):
             return False

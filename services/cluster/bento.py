@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.cluster import programs
+from services.local import bootstrap_uv
+from services.local.failure import Failure
 
 
 @dataclass(frozen=True)
@@ -20,9 +22,18 @@ def build(model: str, home: Path, version: str) -> Path:
     """`bentoml build` in a store of its own. Returns the Bento's folder."""
     program = str(Path(sys.executable).with_name("bentoml"))
     command = [program, "build", "-f", f"bentos/{model}/bentofile.yaml", "--version", version, "-o", "tag", "."]
-    environment = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "true"}
+    environment = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "true", "PATH": _path_with_uv()}
     programs.run(*command, what=f"the Bento of {model} could not be built", environment=environment)
     return home / "bentos" / model / version
+
+
+def _path_with_uv() -> str:
+    """bentoml asks for a uv, and where there is none installs one with pip, which our environment has not. Raises Failure."""
+    try:
+        folder = Path(bootstrap_uv.find()).parent
+    except bootstrap_uv.Impossible as reason:
+        raise Failure(str(reason)) from None
+    return os.pathsep.join((str(folder), os.environ.get("PATH", "")))
 
 
 def bake(model: str, version: str, folder: Path, sources: Sources) -> None:

@@ -2,15 +2,15 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from services.cluster import programs
-from services.cluster.images import Image
-from services.cluster.kubernetes import CONTEXT, NAMESPACE, documents, kubectl
+from services.cluster.images import REPOSITORY, Image
+from services.cluster.kubernetes import PLATFORM
 from services.local.board import Board
 from services.local.failure import Failure
 from services.local.paths import ROOT
@@ -22,7 +22,9 @@ SELECTOR = f"app.kubernetes.io/instance={RELEASE}"
 PATIENCE_SECONDS = 300.0
 MOST_RESTARTS = 4
 HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"})
-LOADED_NEVER = frozenset({"ErrImagePull", "ImagePullBackOff"})
+NOT_PULLED = frozenset({"ErrImagePull", "ImagePullBackOff"})
+PULL_SECONDS = 90.0
+"""How long an image of somebody else's may refuse to come; ours are loaded, or never there."""
 
 
 def image_values(references: Mapping[Image, str]) -> dict[str, Any]:
@@ -36,22 +38,24 @@ def image_values(references: Mapping[Image, str]) -> dict[str, Any]:
     return values
 
 
-def apply(values: dict[str, Any], board: Board) -> None:
-    """Helm waits for the migrations; we show the pods meanwhile. Raises Failure."""
-    kubectl("apply", "-f", str(ROOT / "k8s/namespace.yaml"), what="the namespace could not be made")
+def apply(values: dict[str, Any], further: Sequence[Path], board: Board) -> None:
+    """Helm waits for the migrations; we show the pods meanwhile. `further` are files of values that count more than ours. Raises Failure."""
+    PLATFORM.kubectl("apply", "-f", str(ROOT / "k8s/namespace.yaml"), what="the namespace could not be made")
     board.show("helm", "working", f"upgrade --install {RELEASE}")
     with TemporaryDirectory(prefix="modelyard-") as folder, ThreadPoolExecutor(1) as pool:
         given = Path(folder) / "values.json"
         given.write_text(json.dumps(values), encoding="utf-8")
-        files = [part for file in (*(str(ROOT / one) for one in VALUES), str(given)) for part in ("-f", file)]
-        command = ["helm", "upgrade", "--install", RELEASE, str(ROOT / CHART), "-n", NAMESPACE, "--kube-context", CONTEXT, *files, "--timeout", "5m"]
+        files = [part for file in (*(ROOT / one for one in VALUES), given, *further) for part in ("-f", str(file))]
+        command = ["upgrade", "--install", RELEASE, str(ROOT / CHART), *files, "--timeout", "5m"]
         try:
-            _follow(pool.submit(programs.run, *command, what="helm could not install the platform"), board)
+            _follow(pool.submit(PLATFORM.helm, *command, what="helm could not install the platform"), board)
         except Failure as failure:
             if any("another operation" in line for line in failure.details):
-                failure.hint = f"an earlier one was interrupted: `helm -n {NAMESPACE} rollback {RELEASE}`, or `uninstall` when it was the first, then try again"
+                failure.hint = (
+                    f"an earlier one was interrupted: `helm -n {PLATFORM.namespace} rollback {RELEASE}`, or `uninstall` when it was the first, then try again"
+                )
             raise
-    board.show("helm", "done", f"release {RELEASE} in namespace {NAMESPACE}")
+    board.show("helm", "done", f"release {RELEASE} in namespace {PLATFORM.namespace}")
 
 
 def _follow(helm: "Future[str]", board: Board) -> None:
@@ -60,13 +64,13 @@ def _follow(helm: "Future[str]", board: Board) -> None:
         installed = helm.done()
         if installed:
             helm.result()
-        workloads = documents("deployments,statefulsets", "-l", SELECTOR)
+        workloads = PLATFORM.documents("deployments,statefulsets", "-l", SELECTOR)
         late = [one["metadata"]["name"] for one in workloads if not show(board, one)]
         if installed and workloads and not late:
             return
         check_pods(board)
         if time.monotonic() > deadline:
-            hint = f"kubectl -n {NAMESPACE} describe pods"
+            hint = f"kubectl -n {PLATFORM.namespace} describe pods"
             raise Failure(f"{', '.join(late) or 'the release'} was not ready within {PATIENCE_SECONDS:.0f} s", hint, _events())
         time.sleep(1)
 
@@ -83,21 +87,26 @@ def show(board: Board, workload: dict[str, Any]) -> bool:
 
 def check_pods(board: Board) -> None:
     """Raises Failure for what will not heal by waiting, with the pod's own last words."""
-    for pod in documents("pods", "-l", SELECTOR):
+    for pod in PLATFORM.documents("pods", "-l", SELECTOR):
         name, component = pod["metadata"]["name"], pod["metadata"]["labels"].get("app.kubernetes.io/component", "")
         statuses = pod["status"].get("initContainerStatuses", []) + pod["status"].get("containerStatuses", [])
         for status in statuses:
             waiting = status["state"].get("waiting", {})
             reason, message = waiting.get("reason", ""), waiting.get("message", "")
-            if reason in HOPELESS | LOADED_NEVER:
+            if reason in HOPELESS or (reason in NOT_PULLED and (REPOSITORY in status["image"] or _age(pod) > PULL_SECONDS)):
                 board.show(component, "failed", reason)
-                raise Failure(f"{name} cannot start: {reason}", f"kubectl -n {NAMESPACE} describe pod {name}", [message] if message else [])
+                raise Failure(f"{name} cannot start: {reason}", f"kubectl -n {PLATFORM.namespace} describe pod {name}", [message] if message else [])
             if reason == "CrashLoopBackOff" and status["restartCount"] >= MOST_RESTARTS:
                 board.show(component, "failed", "ends again and again")
-                said = kubectl("-n", NAMESPACE, "logs", name, "-c", status["name"], "--previous", "--tail=5", what=f"{name} has no log")
-                raise Failure(f"{name} ends again and again", f"kubectl -n {NAMESPACE} logs {name} --previous", said.splitlines())
+                said = PLATFORM.kubectl("logs", name, "-c", status["name"], "--previous", "--tail=5", what=f"{name} has no log")
+                raise Failure(f"{name} ends again and again", f"kubectl -n {PLATFORM.namespace} logs {name} --previous", said.splitlines())
+
+
+def _age(pod: dict[str, Any]) -> float:
+    """Seconds, by this machine's clock."""
+    return (datetime.now(UTC) - datetime.fromisoformat(pod["metadata"]["creationTimestamp"])).total_seconds()
 
 
 def _events() -> list[str]:
-    said = kubectl("-n", NAMESPACE, "get", "events", "--field-selector", "type=Warning", "--sort-by", ".lastTimestamp", what="there are no events")
+    said = PLATFORM.kubectl("get", "events", "--field-selector", "type=Warning", "--sort-by", ".lastTimestamp", what="there are no events")
     return said.splitlines()[-8:]

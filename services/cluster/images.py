@@ -17,7 +17,9 @@ from services.cluster import bento, programs
 from services.local.failure import Failure
 from services.local.paths import ROOT
 
-SERVICES = ("gateway", "control", "pipeline", "mlflow")
+SERVICES = ("gateway", "control", "pipeline", "mlflow", "frontend")
+OPTIONAL = ("evidently",)
+"""Built when they are asked for by name."""
 BASE = "python:3.11-slim"
 Heard = Callable[[str], None]
 """Is told each step that begins."""
@@ -26,15 +28,18 @@ _OPTIONS = re.compile(r"^RUN |--mount=\S+ ")
 _SAID = re.compile(r"#(\d+) \d+\.\d+ ")
 
 
+REPOSITORY = "modelyard/"
+
+
 @dataclass(frozen=True)
 class Image:
     name: str
-    """As in `modelyard/<name>`."""
+    """As in `modelyard/gateway`."""
     model: str | None = None
     """Of a runner."""
 
     def reference(self, tag: str) -> str:
-        return f"modelyard/{self.name}:{tag}"
+        return f"{REPOSITORY}{self.name}:{tag}"
 
 
 @dataclass(frozen=True)
@@ -50,16 +55,16 @@ class Built:
 def declared() -> dict[str, Image]:
     """By the name that a person gives: a service's, or a model's for its runner."""
     runners = {model: Image(f"runner-{model.replace('_', '-')}", model) for model in catalogue.names()}
-    return {name: Image(name) for name in SERVICES} | runners
+    return {name: Image(name) for name in (*SERVICES, *OPTIONAL)} | runners
 
 
 def chosen(names: list[str]) -> list[Image]:
-    """All of them when none is named. Raises Failure for a name that is none."""
+    """All that a platform needs when none is named. Raises Failure for a name that is none."""
     there = declared()
     for name in names:
         if name not in there:
             raise Failure(f"there is no image of {name!r}", f"there are {', '.join(there)}", code=2)
-    return [there[name] for name in names or there]
+    return [there[name] for name in names or there if names or name not in OPTIONAL]
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,8 @@ def inspect(image: Image, wishes: Wishes) -> Built:
     reference = image.reference(wishes.tag)
     found = document(reference)
     config = {name: found["Config"].get(name) for name in ("Env", "Entrypoint", "Cmd", "User", "WorkingDir", "ExposedPorts")}
+    # A commit that changes nothing in the image changes no image.
+    config["Env"] = [one for one in config["Env"] or [] if not one.startswith("PIPELINE_REVISION=")]
     content = hashlib.sha256(json.dumps([found["RootFS"]["Layers"], config], sort_keys=True).encode()).hexdigest()
     return Built(image, reference, (found["Size"] - _base_size(wishes.base)) / 1e6, content)
 

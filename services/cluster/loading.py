@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 from services.cluster import programs
 from services.cluster.images import Built
-from services.cluster.kubernetes import NAME, documents
+from services.cluster.kubernetes import NAME, PLATFORM
 
 SHOWN = 12
 
@@ -18,7 +18,9 @@ def name(built: Built) -> str:
 
 def missing(references: Iterable[str]) -> list[str]:
     """Those that some node does not report. A node reports its largest fifty: to load one that is there costs a minute, nothing else."""
-    nodes = [{name.removeprefix("docker.io/") for image in node["status"]["images"] for name in image.get("names") or ()} for node in documents("nodes")]
+    nodes = [
+        {name.removeprefix("docker.io/") for image in node["status"]["images"] for name in image.get("names") or ()} for node in PLATFORM.documents("nodes")
+    ]
     return [reference for reference in references if not all(reference in names for names in nodes)]
 
 

@@ -7,15 +7,15 @@ name. What only we need to know (which colour was there before) stands in annota
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import yaml
 
-from services.cluster import programs
+from services.cluster.place import Place
 from services.local.failure import Failure
 
 Colour = Literal["blue", "green"]
@@ -44,12 +44,6 @@ while True:
         sys.exit("it is still told " + (", ".join(sorted(found)) or "that there is nobody"))
     time.sleep(0.1)
 """
-
-
-class Run(Protocol):
-    """As programs.run."""
-
-    def __call__(self, *command: str, what: str, given: str | None = None) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -114,17 +108,15 @@ def other(colour: Colour) -> Colour:
 
 
 class Release:
-    def __init__(self, model: str, namespace: str, context: str | None = None, run: Run = programs.run, look_up_seconds: float = LOOK_UP_SECONDS) -> None:
+    def __init__(self, model: str, place: Place, look_up_seconds: float = LOOK_UP_SECONDS) -> None:
         self.model = model
         self.name = f"runner-{model.replace('_', '-')}"
-        self._namespace = namespace
-        self._context = context
-        self._run = run
+        self._place = place
         self._look_up_seconds = look_up_seconds
 
     def state(self) -> State:
         """Raises Failure, for a runner without colours among other things."""
-        service = self._get("service", self.name)
+        service = self._place.document("service", self.name)
         active = service["spec"]["selector"].get(COLOUR)
         if active not in COLOURS:
             raise Failure(f"{self.name} has no colours", f"the value runners.{self.model}.strategy: bluegreen gives it some")
@@ -140,7 +132,7 @@ class Release:
         side = self._healthy(before, to, say)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         notes = (f"{PREVIOUS}={before.active}", f"{SWITCHED}={now}")
-        self._kubectl("annotate", "service", self.name, "--overwrite", f"--field-manager={MANAGER}", *notes, what="the switch could not be noted")
+        self._place.kubectl("annotate", "service", self.name, "--overwrite", f"--field-manager={MANAGER}", *notes, what="the switch could not be noted")
         began = time.monotonic()
         self._change("service", {"spec": {"selector": {COLOUR: to}}}, self.name)
         say(f"{self.name}: {before.active} → {to}; the Service names it")
@@ -160,20 +152,20 @@ class Release:
                 time.sleep(1)
         trouble = side.trouble(active)
         if trouble is not None:
-            hint = f"kubectl -n {self._namespace} logs deployment/{self.name}-{to}"
+            hint = f"kubectl -n {self._place.namespace} logs deployment/{self.name}-{to}"
             raise Failure(f"{to} cannot take over: {trouble}; {state.active} goes on answering", hint)
         return side
 
     def _followed(self, side: Side, say: Callable[[str], None]) -> None:
         """Waits until the name means that colour's pods wherever a gateway runs: answers of DNS are kept for up to their time to live."""
-        found = self._list("pods", "app.kubernetes.io/component=gateway")
+        found = self._place.documents("pods", "-l", "app.kubernetes.io/component=gateway")
         names = [pod["metadata"]["name"] for pod in found if pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]]
         script = RESOLVES.format(seconds=FOLLOW_SECONDS)
 
         def wait(gateway: str) -> None:
             addresses = [pod.address for pod in side.pods]
             command = ("exec", gateway, "-c", "gateway", "--", "python", "-c", script, self.name, *addresses)
-            self._kubectl(*command, what=f"{gateway} has not followed after {FOLLOW_SECONDS:.0f} s; nothing fails by it, both colours run")
+            self._place.kubectl(*command, what=f"{gateway} has not followed after {FOLLOW_SECONDS:.0f} s; nothing fails by it, both colours run")
 
         say(f"{self.name}: waiting for the DNS of {len(names)} gateways")
         with ThreadPoolExecutor(max(len(names), 1)) as threads:
@@ -182,11 +174,11 @@ class Release:
         time.sleep(self._look_up_seconds)
 
     def _side(self, colour: Colour) -> Side:
-        deployment = self._get("deployment", f"{self.name}-{colour}")
+        deployment = self._place.document("deployment", f"{self.name}-{colour}")
         spec, status = deployment["spec"], deployment.get("status", {})
         wanted = spec.get("replicas", 1)
         settled = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"] and status.get("updatedReplicas", 0) == wanted
-        found = self._list("pods", f"modelyard.dev/model={self.model},{COLOUR}={colour}")
+        found = self._place.documents("pods", "-l", f"modelyard.dev/model={self.model},{COLOUR}={colour}")
         pods = tuple(self._pod(pod) for pod in found if "deletionTimestamp" not in pod["metadata"])
         return Side(colour, spec["template"]["spec"]["containers"][0]["image"], wanted, settled, pods)
 
@@ -196,7 +188,7 @@ class Release:
         reasons = [one["state"]["waiting"]["reason"] for one in status.get("containerStatuses", []) if "waiting" in one.get("state", {})]
         slots: dict[str, Any] = {}
         if ready:
-            slots = json.loads(self._kubectl("exec", name, "-c", "runner", "--", "python", "-c", SLOTS, what=f"{name} does not say what it serves"))
+            slots = json.loads(self._place.kubectl("exec", name, "-c", "runner", "--", "python", "-c", SLOTS, what=f"{name} does not say what it serves"))
         champion, policy = slots.get("champion") or {}, slots.get("policy") or {}
         restarts = sum(one.get("restartCount", 0) for one in status.get("containerStatuses", []))
         return Pod(
@@ -205,37 +197,26 @@ class Release:
 
     def _change(self, kind: str, change: dict[str, Any], name: str) -> None:
         """As the owner of the object would do it: see at the top."""
-        live = self._get(kind, name, "--show-managed-fields")
+        live = self._place.document(kind, name, "--show-managed-fields")
         owners = [one["manager"] for one in live["metadata"].get("managedFields", []) if one["operation"] == "Apply" and _owns(one["fieldsV1"], change)]
         if not owners:
-            self._kubectl("patch", kind, name, "--type=merge", f"--field-manager={MANAGER}", "-p", json.dumps(change), what=f"{name} could not be changed")
+            self._place.kubectl(
+                "patch", kind, name, "--type=merge", f"--field-manager={MANAGER}", "-p", json.dumps(change), what=f"{name} could not be changed"
+            )
             return
         notes = {key: value for key, value in live["metadata"].get("annotations", {}).items() if key.startswith("meta.helm.sh/")}
         manifest = self._manifest(kind, name, notes["meta.helm.sh/release-name"])
         overlay(manifest, change)
         overlay(manifest, {"metadata": {"annotations": notes}})
         command = ("apply", "--server-side", "--force-conflicts", f"--field-manager={owners[0]}", "-f", "-")
-        self._kubectl(*command, what=f"{name} could not be changed", given=json.dumps(manifest))
+        self._place.kubectl(*command, what=f"{name} could not be changed", given=json.dumps(manifest))
 
     def _manifest(self, kind: str, name: str, release: str) -> dict[str, Any]:
-        place = ["--kube-context", self._context] if self._context else []
-        said = self._run("helm", "get", "manifest", release, "-n", self._namespace, *place, what=f"helm does not know the release {release}")
+        said = self._place.helm("get", "manifest", release, what=f"helm does not know the release {release}")
         for document in yaml.safe_load_all(said):
             if document and (document["kind"].lower(), document["metadata"]["name"]) == (kind, name):
                 return dict(document)
         raise Failure(f"the release {release} has no {kind} {name}")
-
-    def _get(self, kind: str, name: str, *options: str) -> dict[str, Any]:
-        said = self._kubectl("get", kind, name, "-o", "json", *options, what=f"there is no {kind} {name} in the namespace {self._namespace}")
-        return dict(json.loads(said))
-
-    def _list(self, kind: str, labels: str) -> Sequence[dict[str, Any]]:
-        said = self._kubectl("get", kind, "-l", labels, "-o", "json", what=f"the cluster does not say which {kind} there are")
-        return list(json.loads(said)["items"])
-
-    def _kubectl(self, *arguments: str, what: str, given: str | None = None) -> str:
-        place = ["--context", self._context] if self._context else []
-        return self._run("kubectl", *place, "-n", self._namespace, *arguments, what=what, given=given)
 
 
 def overlay(base: dict[str, Any], change: dict[str, Any]) -> None:

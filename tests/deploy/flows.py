@@ -14,6 +14,8 @@ class Flow(NamedTuple):
 FLOWS = frozenset(
     {
         Flow("anyone", "gateway", 8000),
+        Flow("anyone", "frontend", 8501),
+        Flow("frontend", "gateway", 8000),
         Flow("gateway", "runner", 3000),
         Flow("gateway", "control", 8001),
         Flow("gateway", "postgres", 5432),
@@ -46,6 +48,18 @@ MONITORING = frozenset(
 )
 """Those of `monitoring.mode: builtin`, besides alertmanager's to the internet."""
 
-COMPONENTS = ("gateway", "control", "runner", "mlflow", "postgres", "migrations", "workflow", "test")
-PORTS = {"gateway": (8000, 9100), "control": (8001, 9101), "runner": (3000,), "mlflow": (5000,), "postgres": (5432,), "kubernetes": (443, 6443), "dns": (53,)}
+MARKET = frozenset({Flow("control", "internet", 443)})
+"""Unless `control.market.enabled` is false: Kraken's addresses change, so it is any address."""
+
+COMPONENTS = ("gateway", "control", "runner", "mlflow", "postgres", "migrations", "workflow", "test", "frontend")
+PORTS = {
+    "gateway": (8000, 9100),
+    "control": (8001, 9101),
+    "runner": (3000,),
+    "mlflow": (5000,),
+    "frontend": (8501,),
+    "postgres": (5432,),
+    "kubernetes": (443, 6443),
+    "dns": (53,),
+}
 """On which something listens, or could."""

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import kubernetes_validate
@@ -13,6 +14,7 @@ import yaml
 from bentos import catalogue
 from bentos.catalogue import Entry
 from bentos.serving.settings import RunnerSettings
+from frontend.settings import Settings as FrontendSettings
 from services.control.settings import Settings as ControlSettings
 from services.gateway.settings import Settings as GatewaySettings
 from services.pipeline.settings import PipelineSettings
@@ -22,6 +24,9 @@ from tests.deploy.chart import CATALOGUE, CHART, ROOT, Document, environment, of
 NOT_KUBERNETES = ("argoproj.io", "keda.sh", "cnpg.io", "gateway.networking.k8s.io", "monitoring.coreos.com")
 OLDEST, NEWEST = "1.30", "1.37"
 _valid: set[str] = set()
+
+# It would read the definitions of all kinds, some megabytes, for every object again.
+kubernetes_validate.utils.schema_contents = cache(kubernetes_validate.utils.schema_contents)
 
 
 def test_every_object_is_what_kubernetes_takes(documents: Sequence[Document]) -> None:
@@ -89,9 +94,17 @@ def test_ports_have_names_and_services_lead_to_them(documents: Sequence[Document
             assert set(probes) <= names
 
 
-PROCESSES: dict[str, Any] = {"GATEWAY": GatewaySettings, "CONTROL": ControlSettings, "RUNNER": RunnerSettings, "PIPELINE": PipelineSettings}
-OTHERS = {"DATABASE_URL", "MIGRATIONS_WAIT_SECONDS", "MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_TRACKING_URI", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}
+PROCESSES: dict[str, Any] = {
+    "GATEWAY": GatewaySettings,
+    "CONTROL": ControlSettings,
+    "RUNNER": RunnerSettings,
+    "PIPELINE": PipelineSettings,
+    "FRONTEND": FrontendSettings,
+}
+OTHERS = {"DATABASE_URL", "MIGRATIONS_WAIT_SECONDS", "MIGRATIONS_APPLICATION_ROLE", "MIGRATIONS_APPLICATION_PASSWORD"}
+OTHERS |= {"MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_TRACKING_URI", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}
 OTHERS |= {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD", "POSTGRES_INITDB_ARGS", "GATEWAY_URL", "ADMIN_PASSWORD", "AWS_REGION"}
+OTHERS |= {"TEAM_URL"}  # which a channel of notifications names
 
 
 def test_every_variable_is_a_setting_and_is_set_once(documents: Sequence[Document]) -> None:
@@ -114,7 +127,13 @@ def test_every_variable_is_a_setting_and_is_set_once(documents: Sequence[Documen
     ],
 )
 def test_a_process_starts_with_what_it_is_told(defaults: Sequence[Document], monkeypatch: pytest.MonkeyPatch, owner: str, prefix: str, kind: Any) -> None:
-    given = {"uri": "postgresql://u:p@postgres:5432/d", "pipeline-key": f"my_pipeline_{'k' * 40}", "metadata.name": "pod-0", "metadata.namespace": "somewhere"}
+    given = {
+        "uri": "postgresql://u:p@postgres:5432/d",
+        "application-uri": "postgresql://a:p@postgres:5432/d",
+        "pipeline-key": f"my_pipeline_{'k' * 40}",
+        "metadata.name": "pod-0",
+        "metadata.namespace": "somewhere",
+    }
     pod = next(pod for pod in pods(defaults) if pod.owner == owner)
     for name, value in environment(pod.containers[0]).items():
         monkeypatch.setenv(
@@ -198,6 +217,22 @@ def test_migrations_come_before_whoever_needs_them() -> None:
     assert hook(external, upgrade=False) == hook(external, upgrade=True) == ("migrations-upgrade", "pre-install,pre-upgrade")
 
 
+def test_gateway_and_control_connect_as_a_role_that_owns_nothing() -> None:
+    def keys(values: dict[str, Any]) -> set[str]:
+        documents = render(values)
+        pods = [of_kind(documents, "StatefulSet")["gateway"], of_kind(documents, "Deployment")["control"]]
+        variables = [one for pod in pods for one in pod["spec"]["template"]["spec"]["containers"][0]["env"] if one["name"].endswith("_DATABASE_URL")]
+        return {one["valueFrom"]["secretKeyRef"]["key"] for one in variables}
+
+    external: dict[str, Any] = {"postgresql": {"mode": "external", "external": {"secret": "database"}}}
+    assert keys({}) == {"application-uri"}
+    assert keys(external) == keys({"postgresql": {"mode": "cnpg"}}) == {"uri"}
+    external["postgresql"]["external"] |= {"applicationRole": "app", "applicationKey": "app-uri"}
+    assert keys(external) == {"app-uri"}
+    (job,) = of_kind(render(external), "Job").values()
+    assert environment(job["spec"]["template"]["spec"]["containers"][0])["MIGRATIONS_APPLICATION_ROLE"] == "app"
+
+
 def test_whatever_reads_a_secret_is_restarted_when_that_changes() -> None:
     """Rendered without a cluster, secrets are new each time."""
     one, two = ({pod["metadata"]["name"]: pod for pod in render() if pod["kind"] in {"Deployment", "StatefulSet"}} for _ in range(2))
@@ -257,7 +292,25 @@ def test_the_gateways_disk_is_a_pods_own_and_outlives_it(everything: Sequence[Do
 def test_doors_are_there_when_asked_for(everything: Sequence[Document]) -> None:
     ingress, route = of_kind(everything, "Ingress")["gateway"], of_kind(everything, "HTTPRoute")["gateway"]
     assert ingress["spec"]["tls"] == [{"hosts": ["models.example"], "secretName": "certificate"}]
-    assert route["spec"]["rules"][0]["backendRefs"] == [{"name": "gateway", "port": 8000}]
+    assert [rule["backendRefs"] for rule in route["spec"]["rules"]] == [[{"name": "frontend", "port": 8501}], [{"name": "gateway", "port": 8000}]]
+    paths = {path["path"]: path["backend"]["service"]["name"] for path in ingress["spec"]["rules"][0]["http"]["paths"]}
+    assert paths == {"/dashboard": "frontend", "/": "gateway"}
+    frontend = of_kind(everything, "Deployment")["frontend"]["spec"]["template"]["spec"]["containers"][0]
+    assert frontend["readinessProbe"]["httpGet"]["path"] == "/dashboard/_stcore/health"
+    assert environment(frontend)["FRONTEND_BASE_PATH"] == "/dashboard"
+
+
+def test_the_dashboard_can_be_left_out() -> None:
+    documents = render({"frontend": {"enabled": False}, "ingress": {"enabled": True, "host": "models.example"}})
+    assert not [one for one in documents if one["metadata"]["name"] == "frontend"]
+    assert [path["path"] for path in of_kind(documents, "Ingress")["gateway"]["spec"]["rules"][0]["http"]["paths"]] == ["/"]
+
+
+def test_the_dashboard_scales_when_asked_to() -> None:
+    documents = render({"frontend": {"autoscaling": {"type": "hpa"}}})
+    assert of_kind(documents, "HorizontalPodAutoscaler")["frontend"]["spec"]["minReplicas"] == 2
+    assert "replicas" not in of_kind(documents, "Deployment")["frontend"]["spec"]
+    assert of_kind(documents, "Service")["frontend"]["spec"]["sessionAffinity"] == "ClientIP"
 
 
 def test_workflows_have_the_installations_image_account_and_resources(everything: Sequence[Document]) -> None:
@@ -268,8 +321,31 @@ def test_workflows_have_the_installations_image_account_and_resources(everything
         spec = template["spec"]
         assert (spec["serviceAccountName"], spec["imagePullSecrets"]) == ("workflow", [{"name": "registry"}])
         assert spec["podMetadata"]["labels"]["app.kubernetes.io/instance"] == "modelyard"
-        for container in (one["container"] for one in spec["templates"] if "container" in one):
-            assert (container["image"], container["resources"]) == ("registry.example/team/modelyard/pipeline:1.2.3", resources)
+        for name, container in ((one["name"], one["container"]) for one in spec["templates"] if "container" in one):
+            image = "evidently" if name == "evidently" else "pipeline"
+            assert (container["image"], container["resources"]) == (f"registry.example/team/modelyard/{image}:1.2.3", resources)
+
+
+def test_the_address_of_tables_is_the_one_that_was_named(defaults: Sequence[Document], everything: Sequence[Document]) -> None:
+    def given(documents: Sequence[Document]) -> dict[str, tuple[str, str]]:
+        pods = of_kind(documents, "WorkflowTemplate")["score"]["spec"]["templates"]
+        references = {(pod["name"], one["name"]): dig(one) for pod in pods if "container" in pod for one in pod["container"]["env"] if "valueFrom" in one}
+        return {variable: reference for (pod, variable), reference in references.items() if pod == "ingest"}
+
+    def dig(one: Document) -> tuple[str, str]:
+        return one["valueFrom"]["secretKeyRef"]["name"], one["valueFrom"]["secretKeyRef"]["key"]
+
+    token = {"PIPELINE_CONTROL_TOKEN": ("modelyard", "control-token")}
+    assert given(defaults) == token | {"PIPELINE_TABLES_URL": ("modelyard", "tables-url")}
+    assert given(everything) == token | {"PIPELINE_TABLES_URL": ("tables", "uri")}
+    mine = render({"secrets": {"existingSecret": "mine"}})
+    assert set(given(mine).values()) == {("mine", "control-token"), ("mine", "tables-url")}
+    reached = of_kind(everything, "NetworkPolicy")["workflow"]["spec"]["egress"][-1]
+    assert reached == {"ports": [{"protocol": "TCP", "port": 5432}], "to": [{"ipBlock": {"cidr": "10.2.0.0/16"}}]}
+
+
+def test_evidently_has_a_template_where_its_image_is(defaults: Sequence[Document], everything: Sequence[Document]) -> None:
+    assert of_kind(everything, "WorkflowTemplate").keys() - of_kind(defaults, "WorkflowTemplate").keys() == {"evidently"}
 
 
 def test_every_schedule_names_a_template(defaults: Sequence[Document]) -> None:

@@ -17,6 +17,7 @@ import aiohttp
 import psycopg
 import pytest
 import yaml
+from psycopg.types.json import Jsonb
 
 from tests import runners
 from tests.conftest import ROOT, find_free_port, wait_until
@@ -26,11 +27,14 @@ from tests.deploy.test_monitoring import BUILTIN, config
 from tests.fakes import DeploymentServer
 from tests.gateway_process import EXAMPLE, MODEL, Load, gateway_process, until
 from tests.integration.control_server import PASSED, policy, version
+from tests.kraken import KrakenServer
 from tests.versions import build
 
 SECONDS = 25
 TOKEN = DeploymentServer.TOKEN
-EMPTY = {"system-health / What fires / A": "nothing is wrong"}
+EMPTY = {
+    "system-health / What fires / A": "nothing is wrong",
+}
 """What shows nothing, and why."""
 
 METRICS: dict[str, Any] = {
@@ -98,9 +102,13 @@ def process(folder: Path, command: list[str], answers: str, environment: dict[st
 
 
 @contextmanager
-def control(database_url: str, folder: Path, metrics_port: int) -> Iterator[str]:
+def control(database_url: str, folder: Path, metrics_port: int, kraken: str) -> Iterator[str]:
     port = find_free_port()
+    channels = folder / "channels.yaml"
+    channels.write_text("channels: {systems: {kind: webhook, url: 'http://127.0.0.1:1', secret_env: HOOK_SECRET}}")
     environment = {
+        "CONTROL_NOTIFICATIONS": str(channels),
+        "HOOK_SECRET": "of-a-receiver-that-is-away",
         "CONTROL_HOST": "127.0.0.1",
         "CONTROL_PORT": str(port),
         "CONTROL_METRICS_PORT": str(metrics_port),
@@ -109,6 +117,9 @@ def control(database_url: str, folder: Path, metrics_port: int) -> Iterator[str]
         "CONTROL_TOKEN": TOKEN,
         "CONTROL_LOG_DIR": str(folder / "runs"),
         "CONTROL_WORKFLOWS": "local",
+        "CONTROL_KRAKEN_URL": kraken,
+        "CONTROL_KRAKEN_SPACING_SECONDS": "0",
+        "CONTROL_MARKET_REFRESH_SECONDS": "1",
     }
     url = f"http://127.0.0.1:{port}"
     with process(folder, [sys.executable, "-m", "services.control"], f"{url}/readyz", environment):
@@ -121,6 +132,10 @@ async def promote(url: str, sha256: str) -> None:
         await session.post(f"/models/{MODEL}/versions", json=new)
         await session.post(f"/models/{MODEL}/versions/1/verdict", json={"verdict": PASSED})
         await session.post(f"/models/{MODEL}/promote", json={"version": "1", "reason": "a test", "actor": "ada"})
+        await session.post(f"/models/{MODEL}/versions", json=new | {"version": "2"})
+        await session.post(f"/models/{MODEL}/versions/2/verdict", json={"verdict": PASSED})
+        await session.post(f"/models/{MODEL}/challenger", json={"version": "2", "mode": "shadow", "reason": "a test", "actor": "ada"})
+        await session.post("/market/assets", json={"symbol": "XBTUSD", "actor": "ada"})
 
 
 @contextmanager
@@ -155,10 +170,15 @@ async def platform(database_url: str, folder: Path) -> AsyncIterator[Prometheus]
             VALUES (gen_random_uuid(), 'train', %s, '{}', '', '', 'succeeded', now() - interval '1 minute', now())
         """
         database.execute(statement, (MODEL,))
+        drift = {"features": [{"feature": "age", "psi": 0.02}], "score": None}
+        live = {"versions": [{"version": "1", "metrics": {"roc_auc": {"value": 0.8, "low": 0.7, "high": 0.9}}}]}
+        statement = "INSERT INTO drift_reports (model, version, window_from, window_to, rows, alarm, document) VALUES (%s, '1', now(), now(), 300, false, %s)"
+        database.execute(statement, (MODEL, Jsonb(drift)))
+        database.execute("INSERT INTO performance_reports (model, rows, alarm, document) VALUES (%s, 300, false, %s)", (MODEL, Jsonb(live)))
     control_metrics = find_free_port()
-    async with DeploymentServer(folder / "files") as files, aiohttp.ClientSession() as session:
+    async with DeploymentServer(folder / "files") as files, KrakenServer() as kraken, aiohttp.ClientSession() as session:
         with ExitStack() as stack:
-            url = await asyncio.to_thread(stack.enter_context, control(database_url, folder, control_metrics))
+            url = await asyncio.to_thread(stack.enter_context, control(database_url, folder, control_metrics, kraken.url))
             await promote(url, sha256)
             _, runner, _ = await asyncio.to_thread(stack.enter_context, runners.process(MODEL, Real(url, files.url), folder))
             async with gateway_process(database_url, folder, runners=json.dumps({MODEL: runner})) as gateway:

@@ -38,7 +38,7 @@ def test_the_cluster_file_maps_the_charts_node_ports() -> None:
 
 def test_the_namespace_enforces_restricted() -> None:
     namespace = document("k8s/namespace.yaml")
-    assert namespace["metadata"]["name"] == kubernetes.NAMESPACE
+    assert namespace["metadata"]["name"] == kubernetes.PLATFORM.namespace
     labels = namespace["metadata"]["labels"]
     assert {labels[f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "audit", "warn")} == {"restricted"}
 
@@ -58,7 +58,7 @@ def test_argos_own_containers_pass_pod_security() -> None:
     assert not context["allowPrivilegeEscalation"]
     assert context["capabilities"]["drop"] == ["ALL"]
     assert context["seccompProfile"]["type"] == "RuntimeDefault"
-    assert document("k8s/argo-workflows.yaml")["controller"]["workflowNamespaces"] == [kubernetes.NAMESPACE]
+    assert document("k8s/argo-workflows.yaml")["controller"]["workflowNamespaces"] == [kubernetes.PLATFORM.namespace]
 
 
 @pytest.mark.parametrize("command", ["kind", "images"])

@@ -47,22 +47,27 @@ def test_the_rules_are_rules() -> None:
     tool("promtool", "check", "rules", "--lint=all", "--lint-fatal", *map(str, promql.ALERTS))
 
 
-def test_each_alert_fires_when_it_should_and_not_otherwise() -> None:
-    tool("promtool", "test", "rules", "monitoring/alerts_test.yaml")
+STORIES = sorted((CHART / "monitoring").glob("*_test.yaml"))
+
+
+@pytest.mark.parametrize("path", STORIES, ids=lambda path: path.stem)
+def test_each_alert_fires_when_it_should_and_not_otherwise(path: Path) -> None:
+    tool("promtool", "test", "rules", str(path))
 
 
 def test_each_alert_is_tested() -> None:
     """Firing, and at another moment of the same story not."""
-    document = yaml.safe_load((CHART / "monitoring/alerts_test.yaml").read_text())
+    documents = [yaml.safe_load(path.read_text()) for path in STORIES]
     fires: set[str] = set()
-    for story in document["tests"]:
+    for story in (story for document in documents for story in document["tests"]):
         asked = [(one["expr"], "\n".join(sample["labels"] for sample in one.get("exp_samples", []))) for one in story["promql_expr_test"]]
         for alert in ALERTS:
             about = [f'alertname="{alert}"' in said for expr, said in asked if expr == 'ALERTS{alertstate="firing"}' or f'alertname="{alert}"' in expr]
             if True in about and False in about:
                 fires.add(alert)
     assert set(ALERTS) - fires == set()
-    assert {path.name for path in promql.ALERTS} == {Path(name).name for name in document["rule_files"]}
+    for document in documents:
+        assert {path.name for path in promql.ALERTS} == {Path(name).name for name in document["rule_files"]}
 
 
 @pytest.mark.parametrize(("path", "rule"), RULES)

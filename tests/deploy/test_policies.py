@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.cases import CASES
+from tests.deploy.cases import CASES, NOTIFICATIONS
 from tests.deploy.chart import Document, Pod, of_kind, pods, render
-from tests.deploy.flows import COMPONENTS, FLOWS, PORTS, Flow
+from tests.deploy.flows import COMPONENTS, FLOWS, MARKET, PORTS, Flow
 
 
 def test_pods_are_restricted(documents: Sequence[Document]) -> None:
@@ -189,17 +189,17 @@ def test_each_flow_is_allowed_at_both_ends_and_nothing_at_one_alone(defaults: Se
         for port in PORTS.get(target, (1,)):
             out = allows(policies, "to", labels_of(source), labels_of(target), None, port, "TCP")
             assert out is (Flow(source, target, port) in FLOWS), (source, target, port)
-            if (target, port) != ("gateway", 8000):  # anybody's
+            if Flow("anyone", target, port) not in FLOWS:
                 assert allows(policies, "from", labels_of(target), labels_of(source), None, port, "TCP") is out, (source, target, port)
 
 
-def test_an_unknown_pod_of_the_namespace_reaches_nothing_but_the_gateway(defaults: Sequence[Document]) -> None:
+def test_an_unknown_pod_of_the_namespace_reaches_nothing_but_the_doors(defaults: Sequence[Document]) -> None:
     policies = list(of_kind(defaults, "NetworkPolicy").values())
     stranger = {"app": "stranger"}
     for target in COMPONENTS:
         for port in PORTS.get(target, (1,)):
             assert not allows(policies, "to", stranger, labels_of(target), None, port, "TCP")
-            assert allows(policies, "from", labels_of(target), stranger, None, port, "TCP") is (target == "gateway" and port == 8000)
+            assert allows(policies, "from", labels_of(target), stranger, None, port, "TCP") is (Flow("anyone", target, port) in FLOWS)
 
 
 def test_a_database_elsewhere_is_reached_where_it_is_and_nowhere_else() -> None:
@@ -208,6 +208,29 @@ def test_a_database_elsewhere_is_reached_where_it_is_and_nowhere_else() -> None:
     reaching = {source for source in COMPONENTS if allows(policies, "to", labels_of(source), None, None, 6432, "TCP")}
     assert reaching == {"gateway", "control", "mlflow", "migrations"}
     assert not any(allows(policies, "to", labels_of(source), None, None, 5432, "TCP") for source in COMPONENTS)
+
+
+def test_only_control_reaches_the_internet_and_only_for_the_market() -> None:
+    def reaching(**market: bool) -> set[Flow]:
+        values = {"workflows": {"enabled": False}, "control": {"market": market}}
+        policies = list(of_kind(render(values), "NetworkPolicy").values())
+        return {
+            Flow(source, "internet", port) for source in COMPONENTS for port in (443, 80) if allows(policies, "to", labels_of(source), None, None, port, "TCP")
+        }
+
+    assert (reaching(), reaching(enabled=False)) == (MARKET, set())
+
+
+def test_control_reaches_the_receivers_of_notifications_while_there_is_a_channel() -> None:
+    def open_ports(values: dict[str, Any]) -> set[int]:
+        policies = list(of_kind(render({"workflows": {"enabled": False}} | values), "NetworkPolicy").values())
+        return {port for port in (80, 443, 587, 8443) if allows(policies, "to", labels_of("control"), None, None, port, "TCP")}
+
+    channels = NOTIFICATIONS["control"]["notifications"]
+    away = {"market": {"enabled": False}}
+    assert open_ports({"control": away}) == set()
+    assert open_ports({"control": away | {"notifications": channels}}) == {443, 8443}
+    assert open_ports({"control": away | {"notifications": {"channels": channels["channels"], "secrets": channels["secrets"]}}}) == {443, 587}
 
 
 def test_the_operators_instances_are_reached_by_whoever_needs_a_database() -> None:

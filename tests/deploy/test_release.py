@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from services.cluster.place import Place
 from services.cluster.release import PREVIOUS, Release
 from services.local.failure import Failure
 
@@ -100,7 +101,7 @@ class Cluster:
 
 
 def release(cluster: Cluster) -> Release:
-    return Release(MODEL, "here", None, cluster.run, look_up_seconds=0)
+    return Release(MODEL, Place("here", run=cluster.run), look_up_seconds=0)
 
 
 @pytest.mark.parametrize("owner", ["helm", "flux", None])

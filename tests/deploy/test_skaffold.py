@@ -40,12 +40,13 @@ def test_artifacts_are_the_images_that_the_chart_needs() -> None:
 
 
 def test_an_artifact_depends_on_what_its_image_is_made_of() -> None:
-    text = re.sub(r"\\\n\s*", " ", (ROOT / "services/Dockerfile").read_text())
     for name in images.SERVICES:
+        text = re.sub(r"\\\n\s*", " ", (ROOT / "services/Dockerfile").read_text())
         (copied,) = re.findall(rf"AS {name}-code\nRUN .*?--parents (.*?) /app", text)
         paths = ARTIFACTS[f"modelyard/{name}"]["dependencies"]["paths"]
         assert set(copied.split()) - {"LICENSE", "*.dist-info"} <= set(paths), name
-        assert {"uv.lock", "services/Dockerfile"} <= set(paths)
+        assert "services/Dockerfile" in paths, name
+        assert "uv.lock" in paths
     included = yaml.safe_load((ROOT / "bentos" / catalogue.names()[0] / "bentofile.yaml").read_text())["include"]
     paths = ARTIFACTS[f"modelyard/{RUNNERS}"]["dependencies"]["paths"]
     assert all(any(f"{one}/".startswith(f"{path}/") or one == path for path in paths) for one in (part.rstrip("/") for part in included))
@@ -59,7 +60,7 @@ def test_profiles_bring_their_values() -> None:
         assert [patch["value"] for patch in profile["patches"]] == [f"charts/modelyard/values/{name}.yaml"]
         assert (ROOT / profile["patches"][0]["value"]).exists()
         assert profile["build"]["local"]["push"] is (name == "production")
-    assert (RELEASE["name"], RELEASE["namespace"], RELEASE["chartPath"]) == ("modelyard", kubernetes.NAMESPACE, "charts/modelyard")
+    assert (RELEASE["name"], RELEASE["namespace"], RELEASE["chartPath"]) == ("modelyard", kubernetes.PLATFORM.namespace, "charts/modelyard")
     assert RELEASE["valuesFiles"] == ["bentos/catalogue.yaml"]
 
 
@@ -88,7 +89,7 @@ def skaffold(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_skaffold_understands_the_file(skaffold: Any) -> None:
     said = skaffold("diagnose")
-    assert "Number of artifacts: 5" in said
+    assert f"Number of artifacts: {len(ARTIFACTS)}" in said
     assert all(int(count) > 3 for count in re.findall(r"Dependencies: (\d+) files", said))
 
 

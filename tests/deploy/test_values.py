@@ -24,10 +24,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"gateway": {"drainSeconds": 61}}, r"/gateway/drainSeconds.*maximum"),
     ({"gateway": {"service": {"nodePort": 30080}}}, r"gateway\.service\.nodePort: only a Service of type NodePort has one, this is a ClusterIP"),
     ({"gateway": {"autoscaling": {"type": "hpa", "min": 9}}}, r"gateway\.autoscaling: min \(9\) is above max \(6\)"),
-    ({"gateway": {"replicas": 10}}, r"postgresql\.builtin\.maxConnections: all processes together may open 197 connections.*150 are too few"),
+    ({"gateway": {"replicas": 10}}, r"postgresql\.builtin\.maxConnections: all processes together may open 223 connections.*180 are too few"),
     ({"gateway": {"resources": {"limits": {"memory": "much"}}}}, r"/gateway/resources/limits/memory.*does not match"),
     ({"image": {"tag": "latest"}}, r"The image modelyard/[a-z-]+:latest has the tag latest"),
     ({"postgresql": {"mode": "mysql"}}, r"/postgresql/mode.*'builtin', 'cnpg', 'external'"),
+    ({"postgresql": {"external": {"applicationRole": "app"}}}, r"applicationRole and applicationKey belong together"),
     ({"postgresql": {"mode": "external"}}, r"postgresql\.external\.secret: name the Secret"),
     ({"runners": {"no_such_model": {}}}, rf"runners\.no_such_model: the catalogue has no such model; it has {FIRST}, "),
     ({"runners": {FIRST: {"replicas": {"min": 5, "max": 2}}}}, rf"runners\.{FIRST}\.replicas: min \(5\) is above max \(2\)"),
@@ -37,7 +38,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"models": {FIRST: {"schedule": {}}}}, r"additional properties 'schedule' not allowed"),
     ({"route": {"enabled": True}}, r"route\.parentRefs: name the Gateway"),
     ({"ingress": {"enabled": True}}, r"ingress\.host: name the host"),
-    ({"frontend": {"enabled": True}}, r"/frontend/enabled.*false"),
+    ({"frontend": {"path": "dashboard"}}, r"/frontend/path.*does not match"),
+    ({"frontend": {"settings": {"FRONTEND_PORT": "80"}}}, r"frontend\.settings: FRONTEND_PORT is set by the chart"),
+    ({"frontend": {"service": {"nodePort": 30081}}}, r"frontend\.service\.nodePort: only a Service of type NodePort has one"),
     ({"networkPolicies": {"apiServerCidrs": ["everywhere"]}}, r"/networkPolicies/apiServerCidrs/0.*does not match"),
 ]
 
@@ -58,7 +61,7 @@ def test_helm_says_what_to_do_next() -> None:
     said = notes({}, "kind")
     assert "GATEWAY=http://127.0.0.1:30080" in said
     assert f"workflowtemplate/train -p model={FIRST}" in said
-    assert "gateway 32" in said
+    assert "gateway 36" in said
     assert "https://models.example" in notes(EVERYTHING)
     assert "port-forward service/gateway" in notes()
     assert "while its pod is replaced, nobody answers" in notes({"gateway": {"replicas": 1}})
@@ -147,7 +150,8 @@ def test_the_budget_of_connections_is_what_pools_may_open() -> None:
     source = (ROOT / "services/gateway/lifespan.py").read_text()
     pool = int(re.search(r'"gateway", max_size=(\d+)', source)[1])  # type: ignore[index]
     journals = len(re.findall(r"await journal\(", source))
-    listening, emptying = len(re.findall(r"credentials\.listen", source)), len(re.findall(r"keep_empty, spool", source))
+    emptying = len(re.findall(r"keep_empty, spool", source))
+    listening = sum(path.read_text().count('"gateway-listen"') for path in (ROOT / "services/gateway").rglob("*.py"))
     batches = Settings.model_fields["batches_at_once"].default
     budget = yaml.safe_load(
         re.search(r'"modelyard\.connections" -}}.*?\n(gateway: .*?){{- end', (CHART / "templates/_helpers.tpl").read_text(), re.DOTALL)[1]

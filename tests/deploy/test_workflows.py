@@ -82,6 +82,7 @@ def test_steps_are_those_of_one_machine_in_the_same_order_with_the_same_options(
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_command_line_understands_every_pod_with_and_without_values(kind: str) -> None:
     values = {"source": "files", "rows": "600", "seed": "3", "drift": "0.5", "partitions": "2", "partition": "1"}
+    values |= {"hours": "24", "interval": "60", "rollout": "shadow", "limit": "9", "audit": "rows"}
     optional = [f"{{{{workflow.parameters.{one['name']}}}}}" for one in spec(kind)["arguments"]["parameters"] if one.get("value") == ""]
     for name, pod in pods(kind).items():
         given = options(pod)
@@ -94,7 +95,7 @@ def test_the_command_line_understands_every_pod_with_and_without_values(kind: st
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_ids_come_from_the_step_that_gives_them(kind: str) -> None:
-    giver = {"run_id": "ingest", "version": "register"}
+    giver = {"run_id": STEPS[kind][0].verb, "version": "register"}
     for step in STEPS[kind]:
         passed = {one["name"]: one["value"] for one in tasks(kind)[step.verb].get("arguments", {}).get("parameters", [])}
         expected = {name.replace("_", "-"): f"{{{{=jsonpath(tasks.{giver[name]}.outputs.result, '$.{name}')}}}}" for name in step.needs if name in HANDED_ON}
@@ -126,12 +127,12 @@ def test_pods_are_restricted_and_bounded(kind: str) -> None:
     assert spec(kind)["serviceAccountName"] == "workflow"
     (volume,) = spec(kind)["volumes"]
     assert volume["emptyDir"]["sizeLimit"]
-    for pod in pods(kind).values():
-        container = pod["container"]
+    for name, pod in pods(kind).items():
+        container, image = pod["container"], "evidently" if name == "evidently" else "pipeline"
         assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
         assert container["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - in the pod
         assert container["command"] == ["python", "-m", "services.pipeline"], "else Argo asks a registry for the image's entrypoint"
-        assert (container["image"], container["imagePullPolicy"]) == ("modelyard/pipeline:dev", "IfNotPresent")
+        assert (container["image"], container["imagePullPolicy"]) == (f"modelyard/{image}:dev", "IfNotPresent")
         assert container["resources"]["requests"]["cpu"] == "100m"
         assert "memory" in container["resources"]["limits"]
 
@@ -151,4 +152,11 @@ def test_only_the_step_that_needs_it_gets_the_key_of_the_gateway() -> None:
     having = {
         (kind, name) for kind in KINDS for name, pod in pods(kind).items() if any(one["name"] == "PIPELINE_GATEWAY_KEY" for one in pod["container"]["env"])
     }
-    assert having == {("predict", "predict")}
+    assert having == {("predict", "predict"), ("forecast", "forecast"), ("score", "score")}
+
+
+def test_only_the_step_that_reads_tables_gets_the_address_of_their_database() -> None:
+    having = {
+        (kind, name) for kind in KINDS for name, pod in pods(kind).items() if any(one["name"] == "PIPELINE_TABLES_URL" for one in pod["container"]["env"])
+    }
+    assert having == {("score", "ingest")}

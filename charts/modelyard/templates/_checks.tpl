@@ -20,6 +20,9 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if ne (empty $v.postgresql.external.applicationRole) (empty $v.postgresql.external.applicationKey) }}
+{{- fail "postgresql.external: applicationRole and applicationKey belong together: the role, and the key of the Secret with its address." }}
+{{- end }}
 {{- if and (eq $v.postgresql.mode "external") (not $v.postgresql.external.secret) }}
 {{- fail "postgresql.external.secret: name the Secret that has the database's address under the key uri." }}
 {{- end }}
@@ -32,6 +35,9 @@
 {{- end }}
 {{- if and $v.gateway.service.nodePort (ne $v.gateway.service.type "NodePort") }}
 {{- fail (printf "gateway.service.nodePort: only a Service of type NodePort has one, this is a %s." $v.gateway.service.type) }}
+{{- end }}
+{{- if and $v.frontend.service.nodePort (ne $v.frontend.service.type "NodePort") }}
+{{- fail (printf "frontend.service.nodePort: only a Service of type NodePort has one, this is a %s." $v.frontend.service.type) }}
 {{- end }}
 {{- if and $v.route.enabled (not $v.route.parentRefs) }}
 {{- fail "route.parentRefs: name the Gateway that the route belongs to." }}

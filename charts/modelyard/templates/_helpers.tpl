@@ -63,8 +63,8 @@ annotations:
 {{/* Database connections that all processes may open together; Python's pools are compared with these numbers by a test. */}}
 {{- define "modelyard.connections" -}}
 {{- $pods := ternary .Values.gateway.autoscaling.max .Values.gateway.replicas (eq .Values.gateway.autoscaling.type "hpa") -}}
-gateway: {{ mul 16 $pods .Values.gateway.workers }}
-control: 20
+gateway: {{ mul 18 $pods .Values.gateway.workers }}
+control: 26
 mlflow: 15
 migrations: 2
 {{- end -}}

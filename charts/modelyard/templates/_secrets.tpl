@@ -12,7 +12,8 @@ in .Values, since every call of randAlphaNum gives something else. Without a clu
 {{- $_ := set $made "pipeline-key" (get $found "pipeline-key" | default (printf "my_pipeline_%s" (randAlphaNum 40) | b64enc)) -}}
 {{- $database := (lookup "v1" "Secret" .Release.Namespace "postgres").data | default dict -}}
 {{- $password := get $database "password" | default (randAlphaNum 40 | b64enc) -}}
-{{- $_ := set .Values "made" (dict "platform" $made "password" (b64dec $password)) -}}
+{{- $application := get $database "application-password" | default (randAlphaNum 40 | b64enc) -}}
+{{- $_ := set .Values "made" (dict "platform" $made "password" (b64dec $password) "application" (b64dec $application)) -}}
 {{- end -}}
 {{- end -}}
 
@@ -26,6 +27,12 @@ in .Values, since every call of randAlphaNum gives something else. Without a clu
 {{- if eq $mode "builtin" }}postgres{{ else if eq $mode "cnpg" }}{{ .Values.postgresql.cnpg.cluster }}-app{{ else }}{{ .Values.postgresql.external.secret }}{{ end -}}
 {{- end -}}
 
+{{/* The key of that Secret with the address that gateway and control use: of a role that owns nothing, where there is one. */}}
+{{- define "modelyard.database.application" -}}
+{{- $mode := .Values.postgresql.mode -}}
+{{- if eq $mode "builtin" }}application-uri{{ else if eq $mode "external" }}{{ .Values.postgresql.external.applicationKey | default "uri" }}{{ else }}uri{{ end -}}
+{{- end -}}
+
 {{/* Changes when a secret does, and restarts what reads it with the next upgrade. CloudNativePG's appears only after the first one. */}}
 {{- define "modelyard.checksum" -}}
 {{- include "modelyard.made" . -}}
@@ -34,7 +41,7 @@ in .Values, since every call of randAlphaNum gives something else. Without a clu
 {{- $given = (lookup "v1" "Secret" $.Release.Namespace .).data | default dict -}}
 {{- end -}}
 {{- $platform := ternary $given .Values.made.platform (ne .Values.secrets.existingSecret "") -}}
-{{- $database := dict "password" .Values.made.password -}}
+{{- $database := dict "password" .Values.made.password "application" .Values.made.application -}}
 {{- if eq .Values.postgresql.mode "external" -}}
 {{- $database = (lookup "v1" "Secret" .Release.Namespace .Values.postgresql.external.secret).data | default dict -}}
 {{- else if eq .Values.postgresql.mode "cnpg" -}}

@@ -19,6 +19,17 @@
   valueFrom:
     fieldRef:
       fieldPath: metadata.namespace
-{{ include "modelyard.secret.env" (dict "name" "CONTROL_DATABASE_URL" "secret" (include "modelyard.database.secret" .) "key" "uri") }}
+{{- if not .Values.control.market.enabled }}
+- name: CONTROL_KRAKEN_URL
+  value: ""
+{{- end }}
+{{- with .Values.control.notifications.channels }}
+- name: CONTROL_NOTIFICATIONS
+  value: /etc/modelyard/notifications/channels.yaml
+{{- end }}
+{{- range $name, $place := .Values.control.notifications.secrets }}
+{{ include "modelyard.secret.env" (dict "name" $name "secret" $place.secret "key" $place.key) }}
+{{- end }}
+{{ include "modelyard.secret.env" (dict "name" "CONTROL_DATABASE_URL" "secret" (include "modelyard.database.secret" .) "key" (include "modelyard.database.application" .)) }}
 {{ include "modelyard.secret.env" (dict "name" "CONTROL_TOKEN" "secret" (include "modelyard.secret" .) "key" "control-token") }}
 {{- end -}}

@@ -20,7 +20,7 @@
   value: {{ .Values.gateway.spool.maxBytes | int64 | quote }}
 - name: GATEWAY_DRAIN_SECONDS
   value: {{ .Values.gateway.drainSeconds | quote }}
-{{ include "modelyard.secret.env" (dict "name" "GATEWAY_DATABASE_URL" "secret" (include "modelyard.database.secret" .) "key" "uri") }}
+{{ include "modelyard.secret.env" (dict "name" "GATEWAY_DATABASE_URL" "secret" (include "modelyard.database.secret" .) "key" (include "modelyard.database.application" .)) }}
 {{ include "modelyard.secret.env" (dict "name" "GATEWAY_JWT_SECRET" "secret" $secret "key" "jwt-secret") }}
 {{ include "modelyard.secret.env" (dict "name" "GATEWAY_CONTROL_TOKEN" "secret" $secret "key" "control-token") }}
 {{ include "modelyard.secret.env" (dict "name" "GATEWAY_BOOTSTRAP_PASSWORD" "secret" $secret "key" "admin-password") }}

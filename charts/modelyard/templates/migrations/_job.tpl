@@ -34,6 +34,14 @@ spec:
             - name: MIGRATIONS_WAIT_SECONDS
               value: {{ $migrations.waitSeconds | quote }}
             {{- include "modelyard.secret.env" (dict "name" "DATABASE_URL" "secret" (include "modelyard.database.secret" $root) "key" "uri") | nindent 12 }}
+            {{- if eq $root.Values.postgresql.mode "builtin" }}
+            - name: MIGRATIONS_APPLICATION_ROLE
+              value: modelyard_app
+            {{- include "modelyard.secret.env" (dict "name" "MIGRATIONS_APPLICATION_PASSWORD" "secret" "postgres" "key" "application-password") | nindent 12 }}
+            {{- else if and (eq $root.Values.postgresql.mode "external") $root.Values.postgresql.external.applicationRole }}
+            - name: MIGRATIONS_APPLICATION_ROLE
+              value: {{ $root.Values.postgresql.external.applicationRole }}
+            {{- end }}
           resources:
             {{- toYaml $migrations.resources | nindent 12 }}
           volumeMounts:

@@ -1,7 +1,7 @@
 {{/*
 The policy of one component: (dict "root" $ "component" "gateway" "from" (list "anyone:8000") "to" (list "runner:3000" "database" "kubernetes")).
 An end is `component:port`, or one of: `anyone:port`, the clients; `anywhere:port`, any address;
-`database`, whichever it is; `kubernetes`, the API server. tests/deploy/flows.py has the whole list.
+`database`, whichever it is; `tables:port`, that of tables to be scored; `kubernetes`, the API server. tests/deploy/flows.py has the whole list.
 */}}
 {{- define "modelyard.policy" -}}
 {{- $root := .root -}}
@@ -41,6 +41,8 @@ spec:
 {{- else if eq $who "kubernetes" -}}
 {{- $ports = list 443 6443 -}}
 {{- range $values.networkPolicies.apiServerCidrs }}{{ $peers = append $peers (dict "ipBlock" (dict "cidr" .)) }}{{ end -}}
+{{- else if eq $who "tables" -}}
+{{- range $values.workflows.tables.cidrs }}{{ $peers = append $peers (dict "ipBlock" (dict "cidr" .)) }}{{ end -}}
 {{- else if and (eq $who "database") (eq $values.postgresql.mode "external") -}}
 {{- $ports = list $values.postgresql.external.port -}}
 {{- range $values.postgresql.external.cidrs }}{{ $peers = append $peers (dict "ipBlock" (dict "cidr" .)) }}{{ end -}}
