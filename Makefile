@@ -34,6 +34,13 @@ endef
 	$(call sync,--group dev)
 	@touch .venv/.synced
 
+evidently: .venv-evidently/.synced ## install Evidently in an environment of its own, for its reports of drift
+
+.venv-evidently/.synced: export UV_PROJECT_ENVIRONMENT := .venv-evidently
+.venv-evidently/.synced: uv.lock pyproject.toml
+	@echo "installing Evidently"
+	$(call sync,--no-default-groups --group evidently)
+
 # Optional: where it cannot be built, runners score with another engine. No option that lets a compiler round differently.
 WALKER := bentos/serving/native/walker.so
 
@@ -43,7 +50,7 @@ $(WALKER): $(wildcard bentos/serving/native/*.[ch])
 		$(CC) -O3 -std=c11 -ffp-contract=off -shared -fPIC -o $@.$$$$ $(filter %.c,$^) -lm && mv $@.$$$$ $@ || \
 		{ rm -f $@.$$$$; echo "the native tree walker could not be built; runners work without it, slower" >&2; }; fi
 
-.PHONY: help up down status logs test lint bench format clean images kind kind-down e2e
+.PHONY: help up down status logs test lint bench format clean images kind kind-down e2e evidently
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -64,18 +71,20 @@ logs: .venv/.synced ## show what the processes write, as it comes
 images: .venv/.synced ## build the container images (MODELS= some, TAG=, VERSION= bakes one in)
 	@$(BIN)/modelyard images $(MODELS) --tag $(or $(TAG),dev) $(if $(BASE),--base $(BASE)) $(if $(VERSION),--version $(VERSION))
 
-kind: .venv/.synced ## bring the whole platform up on a local Kubernetes cluster (needs docker, kind, kubectl, helm)
-	@$(BIN)/modelyard kind
+kind: .venv/.synced ## bring the whole platform up on a local Kubernetes cluster (VALUES= further files of values)
+	@$(BIN)/modelyard kind $(VALUES:%=--values %)
 
 kind-down: ## remove that cluster and all that it holds
 	@kind delete cluster --name modelyard
 
+# The closed loop's five minutes are for `make e2e`; here its parts are tried.
 test: lint $(WALKER) ## check the code, then run every test
-	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/e2e
-	@$(BIN)/pytest tests/e2e
+	@$(BIN)/pytest -n 3 --dist loadfile --ignore tests/e2e
+	@MODELYARD_E2E=laptop $(BIN)/pytest tests/e2e --ignore tests/e2e/test_demo.py
 
-e2e: .venv/.synced-dev ## try everything against the platform that KUBECONFIG or this machine has
-	@$(BIN)/pytest tests/e2e
+# MODELYARD_E2E=cluster: the platform of the current KUBECONFIG, whichever that is; laptop: one that is brought up for it.
+e2e: .venv/.synced-dev ## try everything against the platform of `make kind`, or one that this machine brings up
+	@$(BIN)/pytest -rP tests/e2e
 
 lint: .venv/.synced-dev ## check style, types and boundaries
 	@$(BIN)/ruff check .
@@ -93,4 +102,4 @@ format: .venv/.synced-dev ## put the code into its form
 
 clean: ## stop everything and delete all that was installed or stored, data included
 	@if [ -x $(BIN)/modelyard ]; then $(BIN)/modelyard down --erase; fi
-	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-evidently .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -48,6 +48,18 @@ class RegressionFeatures(Features, Protocol):
         ...
 
 
+class IntervalFeatures(Features, Protocol):
+    """Of a regression whose `Output` has lower_80, upper_80, lower_95 and upper_95, each `float | None`. serving/intervals.py makes the shifts."""
+
+    def answer(self, scores: Floats, columns: Columns, shifts: Mapping[str, float] = ...) -> dict[str, NDArray[Any]]:
+        """As of any regression, and for each name in `shifts` the prediction of `scores` plus this shift."""
+        ...
+
+    def score_of(self, truth: Floats, columns: Columns) -> Floats:
+        """The score whose prediction is this. Its errors have to be alike for all rows, whatever asset or size: they are what intervals are made of."""
+        ...
+
+
 class Data(Protocol):
     """`bentos.<model>.data`"""
 
@@ -124,6 +136,8 @@ class Examples:
     """What is worth learning from and judging a version by; the rest is only answered and measured when somebody asks."""
     groups: NDArray[Any]
     """Label per example whose metrics are worth reading apart (asset and interval, say); one label otherwise."""
+    answered: Floats | None = None
+    """Of a data set with answered rows: UNIX seconds of each one's prediction, NaN for the others. The newest are then the hold-out."""
 
     def __len__(self) -> int:
         return len(self.target)
@@ -138,11 +152,28 @@ class Examples:
             time=None if self.time is None else self.time[index],
             learn=self.learn[index],
             groups=self.groups[index],
+            answered=None if self.answered is None else self.answered[index],
         )
 
 
 def features(model: str) -> Features:
     return cast(Features, import_module(f"bentos.{model}.features"))
+
+
+def sources(model: str) -> dict[str, tuple[str, ...]]:
+    """Of each feature, the fields of `Input` that it is made of: those that `features.py` may name in `SOURCES`, else the field of the feature's own name.
+
+    Without either there are none, and people see the feature itself. Raises ValueError for a name in `SOURCES` that is no field, or no feature.
+    """
+    module = features(model)
+    given: Mapping[str, str | tuple[str, ...]] = getattr(module, "SOURCES", {})
+    known = schema(model).Input.model_fields
+    named = {feature: given.get(feature, feature if feature in known else ()) for feature in module.FEATURES}
+    found = {feature: (names,) if isinstance(names, str) else tuple(names) for feature, names in named.items()}
+    unknown = [feature for feature, names in found.items() if not set(names) <= known.keys()] + sorted(given.keys() - found.keys())
+    if unknown:
+        raise ValueError(f"{model}/features.py: SOURCES must name fields of the schema for its features; wrong: {', '.join(unknown)}")
+    return found
 
 
 def data(model: str) -> Data:

@@ -1,4 +1,7 @@
-"""Real collaborators for every test: a PostgreSQL whose migrated template is cloned per test, a real MLflow server."""
+"""Real collaborators for every test: a PostgreSQL whose migrated template is cloned per test, a real MLflow server.
+
+With `-n`, one of each is started before the workers, which find it by their environment.
+"""
 
 import os
 import shutil
@@ -9,8 +12,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -46,17 +50,17 @@ def shared_data() -> Path:
     return folder
 
 
-def wait_until(answers: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
-    """Returns when the URL answers 200; fails with the tail of the log when the process ends or time is up."""
+def wait_until(answers: str, process: subprocess.Popen[bytes] | None = None, log: Path | None = None, seconds: float = 60) -> None:
+    """Returns when the URL answers 200; fails with the tail of the log when the process ends, if it is known, or time is up."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and (process is None or process.poll() is None):
         try:
             with urllib.request.urlopen(answers, timeout=2) as response:
                 if response.status == 200:
                     return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    raise AssertionError(f"{answers} did not answer within {seconds} s:\n{log.read_text()[-3000:]}")
+    raise AssertionError(f"{answers} did not answer within {seconds} s:\n{log.read_text()[-3000:] if log else ''}")
 
 
 class Cluster:
@@ -73,7 +77,7 @@ class Cluster:
 
     def start(self, port: int) -> None:
         self._run("initdb", "-U", "modelyard", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-        options = f"-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c max_connections=200 -c fsync=off -c shared_buffers=64MB"
+        options = f"-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c max_connections=400 -c fsync=off -c shared_buffers=64MB"
         self._run("pg_ctl", "-w", "-l", str(self.folder / "postgres.log"), "-o", options, "start")
 
     def stop(self) -> None:
@@ -84,13 +88,24 @@ class Cluster:
         subprocess.run(command, check=True, cwd=self.folder, stdout=subprocess.DEVNULL, **self.user)
 
 
-@pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The cluster's address without a database; `MODELYARD_TEST_DATABASE_URL` names one that runs already."""
-    given = os.environ.get("MODELYARD_TEST_DATABASE_URL")
-    if given:
-        yield given
+DATABASE, TEMPLATE, MLFLOW = "MODELYARD_TEST_DATABASE_URL", "MODELYARD_TEST_TEMPLATE", "MODELYARD_TEST_MLFLOW_URL"
+"""Where something runs already: the first may be given by whoever runs the tests, all are to workers."""
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None) or session.config.option.collectonly:
         return
+    stack = ExitStack()
+    session.config.add_cleanup(stack.close)
+    environment = stack.enter_context(pytest.MonkeyPatch.context())
+    url = os.environ.get(DATABASE) or stack.enter_context(postgres())
+    environment.setenv(DATABASE, url)
+    environment.setenv(MLFLOW, stack.enter_context(mlflow(url, Path(stack.enter_context(TemporaryDirectory(prefix="modelyard-mlflow-"))))))
+    environment.setenv(TEMPLATE, migrated(url))
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
     folder = Path("/tmp") / f"modelyard-test-{uuid4().hex[:8]}"  # noqa: S108 - pytest's folders are closed to the account that PostgreSQL runs as
     folder.mkdir(mode=0o755)
     cluster = Cluster(folder)
@@ -104,14 +119,38 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def template(postgres_url: str) -> str:
-    """A database with the real migrations applied."""
+def postgres_url() -> Iterator[str]:
+    """The cluster's address without a database."""
+    given = os.environ.get(DATABASE)
+    if given:
+        yield given
+        return
+    with postgres() as url:
+        yield url
+
+
+APPLICATION = "modelyard_app"
+
+
+def application(url: str) -> str:
+    """The same database as the role that the services have: what they may not do, no test sees them do."""
+    return url.replace("//modelyard@", f"//{APPLICATION}@")
+
+
+def migrated(postgres_url: str) -> str:
     name = f"template_{uuid4().hex[:8]}"
     with psycopg.connect(f"{postgres_url}/postgres", autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    environment = os.environ | {"DATABASE_URL": f"{postgres_url}/{name}"}
+    role = {"MIGRATIONS_APPLICATION_ROLE": APPLICATION, "MIGRATIONS_APPLICATION_PASSWORD": "of tests"}
+    environment = os.environ | {"DATABASE_URL": f"{postgres_url}/{name}"} | role
     subprocess.run([sys.executable, "-m", "services.migrations"], check=True, cwd=ROOT, env=environment, capture_output=True)
     return name
+
+
+@pytest.fixture(scope="session")
+def template(postgres_url: str) -> str:
+    """A database with the real migrations applied."""
+    return os.environ.get(TEMPLATE) or migrated(postgres_url)
 
 
 @pytest.fixture
@@ -124,13 +163,12 @@ def database_url(postgres_url: str, template: str) -> Iterator[str]:
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-@pytest.fixture(scope="session")
-def mlflow_url(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[str]:
-    """A real MLflow server on a PostgreSQL schema of its own, artifacts through its proxy."""
+@contextmanager
+def mlflow(postgres_url: str, folder: Path) -> Iterator[str]:
+    """On a database of its own, artifacts through its proxy. Whoever asks it first waits for it."""
     name = f"mlflow_{uuid4().hex[:8]}"
     with psycopg.connect(f"{postgres_url}/postgres", autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    folder = tmp_path_factory.mktemp("mlflow")
     port = find_free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     store = postgres_url.replace("postgresql://", "postgresql+psycopg://") + f"/{name}"
@@ -144,8 +182,18 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> I
             start_new_session=True,
         )
         try:
-            wait_until(f"http://127.0.0.1:{port}/health", process, folder / "log", 120)
             yield f"http://127.0.0.1:{port}"
+            assert process.poll() is None, (folder / "log").read_text()[-3000:]
         finally:
-            os.killpg(process.pid, 15)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, 15)
             process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[str]:
+    """A real MLflow server. Workers share it: a test looks at runs, versions and numbers that it made itself."""
+    with ExitStack() as stack:
+        url = os.environ.get(MLFLOW) or stack.enter_context(mlflow(postgres_url, tmp_path_factory.mktemp("mlflow")))
+        wait_until(f"{url}/health", seconds=120)
+        yield url

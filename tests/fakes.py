@@ -44,7 +44,7 @@ class Served(ABC):
 
 
 class RunnerServer(Served):
-    """A runner's /rows, /columns and /slots. It answers `score` of each row as probability, and `decision`, from `version` of `model`.
+    """A runner's /rows, /columns, /explain and /slots. It answers `score` of each row as probability, and `decision`, from `version` of `model`.
 
     `refuse` makes it say something else.
     """
@@ -58,12 +58,19 @@ class RunnerServer(Served):
         self.policy_version: int | None = 2
         self.decision = decision
         self.score: Callable[[dict[str, Any]], float] = lambda _: 0.25
+        self.answer: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+        """What a regression's runner answers to a row."""
         self.kept: set[str] = set()
         """Versions, besides the one that serves, that answer blocks that are pinned to them."""
         self.delay = 0.0
         self.calls: list[list[dict[str, Any]]] = []
+        self.explained: list[dict[str, Any]] = []
+        self.off = 0.0
+        """By so much its explanations do not add up."""
         self.timeouts: list[float] = []
         """What each call said in X-Request-Timeout."""
+        self.challenger: str | None = None
+        """The version that answers those who ask for the challenger."""
         self.draining = False
         """Every answer says that it is about to stop."""
         self.refuse: tuple[int, dict[str, Any], dict[str, str]] | None = None
@@ -79,9 +86,12 @@ class RunnerServer(Served):
         if request.path == "/slots":
             return web.json_response({"champion": {"version": self.version}})
         self.timeouts.append(float(request.headers.get("X-Request-Timeout", "nan")))
-        pinned, rows = _block_of(await request.read()) if request.path == "/columns" else (None, (await request.json())["rows"])
+        if request.path == "/explain":
+            return self._explained(await request.json())
+        call = {} if request.path == "/columns" else await request.json()
+        pinned, rows = _block_of(await request.read()) if request.path == "/columns" else (None, call["rows"])
         self.calls.append(rows)
-        version = self.version
+        version = self.challenger if self.challenger and call.get("slot") == "challenger" else self.version
         if pinned is not None and pinned["version"] != version:
             if pinned["version"] not in self.kept:
                 return web.json_response({"detail": "not kept"}, status=409)
@@ -99,7 +109,25 @@ class RunnerServer(Served):
         if request.path == "/columns":
             return web.Response(body=self._block(by, scores))
         answers = [{"prediction": 0, "probability": score, "decision": self.decision, "risk_level": "low"} for score in scores]
+        if self.answer is not None:
+            answers = [self.answer(row) for row in rows]
+            return web.json_response(
+                by | {"policy_version": None, "scores": [one["prediction"] for one in answers], "decisions": [None] * len(rows), "answers": answers}
+            )
         return web.json_response(by | {"scores": scores, "decisions": [self.decision] * len(rows), "answers": answers})
+
+    def _explained(self, call: dict[str, Any]) -> web.Response:
+        """The first field has made the score, from a base value of 0.5."""
+        self.explained.append(call)
+        if self.refuse is not None:
+            status, document, headers = self.refuse
+            return web.json_response(document, status=status, headers=headers)
+        row, score = call["row"], self.score(call["row"])
+        parts = [{"field": name, "title": name.title(), "unit": None, "value": value, "contribution": 0.0} for name, value in row.items()]
+        parts[0]["contribution"] = score - 0.5 + self.off
+        version = call["version"] or self.version
+        by = {"model": self.model, "model_version": version, "policy_version": self.policy_version, "scale": "probability", "output_title": "Probability"}
+        return web.json_response(by | {"base_value": 0.5, "output": score, "contributions": parts, "method": "tree_shap"})
 
     def _block(self, by: dict[str, Any], scores: list[float]) -> bytes:
         texts = {"decision": self.decision, "risk_level": "low"}
@@ -198,12 +226,18 @@ class ControlServer(Served):
     def __init__(self) -> None:
         super().__init__()
         self.answers: dict[str, tuple[int, Any]] = {"GET /livez": (200, {})}
+        self.texts: dict[str, str] = {}
+        self.otherwise: Callable[[str, str], tuple[int, Any] | None] = lambda _method, _path: None
+        """What is answered to all that `answers` does not have; by method and path."""
         self.asked: list[tuple[str, Any, str | None]] = []
 
     async def handle(self, request: web.Request) -> web.Response:
         body = await request.json() if request.can_read_body else None
         self.asked.append((f"{request.method} {request.path_qs}", body, request.headers.get("Authorization")))
-        status, document = self.answers.get(f"{request.method} {request.path}", (404, {"detail": "nothing there"}))
+        if (text := self.texts.get(f"{request.method} {request.path}")) is not None:
+            return web.Response(text=text)
+        known = self.answers.get(f"{request.method} {request.path}") or self.otherwise(request.method, request.path)
+        status, document = known or (404, {"detail": "nothing there"})
         return web.json_response(document, status=status)
 
 

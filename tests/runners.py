@@ -1,46 +1,37 @@
 """Runner processes as they are started in production, and the control plane and MLflow that they need, for tests."""
 
-import asyncio
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bentos import catalogue
+from tests.beside import beside
 from tests.conftest import ROOT, find_free_port, wait_until
 from tests.fakes import DeploymentServer
 from tests.versions import POLICY, build
 
 
-class Upstream(threading.Thread):
-    """DeploymentServer on an event loop of its own, so that synchronous tests can use it."""
+class Upstream:
+    """DeploymentServer beside a synchronous test."""
 
     def __init__(self, files: Path, model: str) -> None:
-        super().__init__(daemon=True)
-        self.loop = asyncio.new_event_loop()
         self.server = DeploymentServer(files)
         self.policy = POLICY if catalogue.load().models[model].task == "classification" else None
         for version in ("1", "2"):
             self.server.add(version, build(files / version, model, seed=int(version)).sha256)
         self.server.promote("1", policy=self.policy)
 
-    def run(self) -> None:
-        self.loop.run_forever()
-
     def __enter__(self) -> "Upstream":
-        self.start()
-        asyncio.run_coroutine_threadsafe(self.server.__aenter__(), self.loop).result(5)
+        self._running = ExitStack()
+        self.loop = self._running.enter_context(beside(self.server))
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self.server.__aexit__(None, None, None), self.loop).result(5)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.join(5)
-        self.loop.close()
+        self._running.close()
 
     def promote(self, version: str) -> None:
         self.loop.call_soon_threadsafe(self.server.promote, version)

@@ -10,7 +10,7 @@ import numpy as np
 
 from bentos import catalogue, contract
 from bentos.contract import Examples
-from bentos.serving import artifact, engines
+from bentos.serving import artifact, engines, intervals
 from bentos.serving.estimators import EstimatorEngine
 
 POLICY: dict[str, Any] = {"version": 1, "threshold": 0.2, "costs": {"missed_positive": 4, "false_alarm": 1}, "risk_levels": {"medium": 0.5, "high": 1.5}}
@@ -44,6 +44,10 @@ def build(folder: Path, model: str, *, seed: int = 1, estimator: Callable[[int],
     rows = contract.rows_of_columns(examples.take(np.arange(30)).columns, contract.kinds(inputs))
     columns = contract.columns_of_rows(rows, contract.kinds(inputs))
     scores = chosen.scores(contract.features(model).matrix(columns))
+    shifts = None
+    if intervals.has(model):
+        score_of = contract.features(model).score_of  # type: ignore[attr-defined]
+        shifts = intervals.shifts(score_of(examples.truth, examples.columns)[~half] - chosen.scores(matrix[~half]))
     sha256 = artifact.write(
         folder,
         model=model,
@@ -54,5 +58,6 @@ def build(folder: Path, model: str, *, seed: int = 1, estimator: Callable[[int],
         golden_scores=scores,
         reference={},
         run_id=f"run-{seed}",
+        shifts=shifts,
     )
     return Version(folder, sha256, fitted, chosen, examples, rows)

@@ -67,6 +67,15 @@ FEATURES: tuple[str, ...] = (
 )
 
 
+SOURCES: dict[str, str | tuple[str, ...]] = {
+    **{f"root({name})": name for name in ROOTS},
+    "income_per_level": ("monthly_income", "job_level"),
+    "years_per_employer": ("total_working_years", "num_companies_worked"),
+    "promotion_wait_share": ("years_since_last_promotion", "years_at_company"),
+    **{f"{name}={level}": name for name, levels in (GRADES | CATEGORIES).items() for level in levels},
+}
+"""The fields that a feature is made of where it has not the field's name."""
+
 _GRADED = len(PLAIN) + len(ROOTS) + len(RATIOS)
 
 

@@ -2,9 +2,11 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 Grade = Literal[1, 2, 3, 4]
+
+YEARS: dict[str, JsonValue] = {"unit": "years"}
 
 
 class EmployeeProfile(BaseModel):
@@ -12,7 +14,14 @@ class EmployeeProfile(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
-    age: int = Field(title="Age", description="In years. The model does not look at it: it is here to compare groups.", ge=16, le=80, examples=[41])
+    age: int = Field(
+        title="Age",
+        description="In years. The model does not look at it: it is here to compare groups.",
+        ge=16,
+        le=80,
+        examples=[41],
+        json_schema_extra=YEARS,
+    )
     gender: Literal["Female", "Male"] = Field(
         title="Gender", description="As in the personnel file. The model does not look at it: it is here to compare groups.", examples=["Female"]
     )
@@ -34,15 +43,29 @@ class EmployeeProfile(BaseModel):
         "Sales Representative",
     ] = Field(title="Job role", description="The post that the employee holds.", examples=["Sales Executive"])
     job_level: Literal[1, 2, 3, 4, 5] = Field(title="Job level", description="Level in the hierarchy, 1 (entry) to 5 (top management).", examples=[2])
-    monthly_income: int = Field(title="Monthly income", description="Gross pay in currency units a month.", ge=100, le=200_000, examples=[5993])
-    percent_salary_hike: int = Field(title="Last pay rise", description="In per cent of the pay before it.", ge=0, le=100, examples=[11])
+    monthly_income: int = Field(
+        title="Monthly income",
+        description="Gross pay in currency units a month.",
+        ge=100,
+        le=200_000,
+        examples=[5993],
+        json_schema_extra={"unit": "currency units a month"},
+    )
+    percent_salary_hike: int = Field(
+        title="Last pay rise", description="In per cent of the pay before it.", ge=0, le=100, examples=[11], json_schema_extra={"unit": "%"}
+    )
     stock_option_level: Literal[0, 1, 2, 3] = Field(title="Stock option level", description="Level in the share plan, 0 (none) to 3.", examples=[0])
     over_time: Literal["No", "Yes"] = Field(title="Overtime", description="Whether the employee works overtime.", examples=["Yes"])
     business_travel: Literal["Non-Travel", "Travel_Rarely", "Travel_Frequently"] = Field(
         title="Business travel", description="How often the employee travels for work.", examples=["Travel_Rarely"]
     )
     distance_from_home: int = Field(
-        title="Distance from home", description="From home to work; the publisher names no unit (read as km).", ge=0, le=200, examples=[1]
+        title="Distance from home",
+        description="From home to work; the publisher names no unit (read as km).",
+        ge=0,
+        le=200,
+        examples=[1],
+        json_schema_extra={"unit": "km"},
     )
     education: Literal[1, 2, 3, 4, 5] = Field(title="Education", description="1 below college, 2 college, 3 bachelor, 4 master, 5 doctor.", examples=[2])
     education_field: Literal["Human Resources", "Life Sciences", "Marketing", "Medical", "Technical Degree", "Other"] = Field(
@@ -56,13 +79,24 @@ class EmployeeProfile(BaseModel):
     performance_rating: Grade = Field(title="Performance rating", description="Grade of the latest review, 1 (low) to 4 (outstanding).", examples=[3])
     training_times_last_year: int = Field(title="Trainings", description="Number of trainings attended in the last 12 months.", ge=0, le=50, examples=[0])
     num_companies_worked: int = Field(title="Earlier employers", description="Number of companies worked for before this one.", ge=0, le=50, examples=[8])
-    total_working_years: int = Field(title="Working years", description="Years of work in the whole career.", ge=0, le=60, examples=[8])
-    years_at_company: int = Field(title="Years at the company", description="Years since joining.", ge=0, le=60, examples=[6])
-    years_in_current_role: int = Field(title="Years in the role", description="Years in the present job role.", ge=0, le=60, examples=[4])
-    years_since_last_promotion: int = Field(
-        title="Years since promotion", description="Years since the last promotion, or since joining.", ge=0, le=60, examples=[0]
+    total_working_years: int = Field(
+        title="Working years", description="Years of work in the whole career.", ge=0, le=60, examples=[8], json_schema_extra=YEARS
     )
-    years_with_curr_manager: int = Field(title="Years with the manager", description="Years under the present manager.", ge=0, le=60, examples=[5])
+    years_at_company: int = Field(title="Years at the company", description="Years since joining.", ge=0, le=60, examples=[6], json_schema_extra=YEARS)
+    years_in_current_role: int = Field(
+        title="Years in the role", description="Years in the present job role.", ge=0, le=60, examples=[4], json_schema_extra=YEARS
+    )
+    years_since_last_promotion: int = Field(
+        title="Years since promotion",
+        description="Years since the last promotion, or since joining.",
+        ge=0,
+        le=60,
+        examples=[0],
+        json_schema_extra=YEARS,
+    )
+    years_with_curr_manager: int = Field(
+        title="Years with the manager", description="Years under the present manager.", ge=0, le=60, examples=[5], json_schema_extra=YEARS
+    )
 
 
 class AttritionRisk(BaseModel):

@@ -11,7 +11,7 @@ from bentos.serving.settings import RunnerSettings
 from services.kit.settings import read
 
 GRACE_SECONDS = 5
-HOT_PATHS = frozenset({"/rows", "/columns", "/slots", "/metrics"})
+HOT_PATHS = frozenset({"/rows", "/columns", "/explain", "/slots", "/metrics"})
 PROTOCOL = "/v2"
 
 

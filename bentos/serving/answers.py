@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from bentos import catalogue, contract
 from bentos.contract import Columns, Floats
+from bentos.serving import intervals
+from bentos.serving.intervals import Shifts
 
 RISKS = ("low", "medium", "high")
 
@@ -43,11 +45,13 @@ class Table:
     """Which column is the decision."""
 
 
-def in_rows(model: str, scores: Floats, columns: Columns, policy: Policy | None) -> Rows:
+def in_rows(model: str, scores: Floats, columns: Columns, policy: Policy | None, shifts: Shifts | None = None) -> Rows:
     """Raises ValueError when a classification has no policy: without a threshold there is no decision."""
     labels = _labels(model)
     if labels is None:
-        named = {name: values.tolist() for name, values in _regression(model, scores, columns).items()}
+        named = {name: values.tolist() for name, values in _regression(model, scores, columns, shifts).items()}
+        if shifts is None and intervals.has(model):
+            named |= dict.fromkeys(intervals.NAMES, [None] * len(scores))
         return Rows(named["prediction"], [None] * len(scores), [dict(zip(named, row, strict=True)) for row in zip(*named.values(), strict=True)])
     rule = _Rule(model, policy)
     probabilities: list[float] = scores.tolist()
@@ -60,13 +64,12 @@ def in_rows(model: str, scores: Floats, columns: Columns, policy: Policy | None)
     return Rows(probabilities, decisions, answers)
 
 
-def in_columns(model: str, scores: Floats, columns: Columns, policy: Policy | None) -> Table:
+def in_columns(model: str, scores: Floats, columns: Columns, policy: Policy | None, shifts: Shifts | None = None) -> Table:
     """As `in_rows`, to the bit."""
     labels = _labels(model)
     if labels is None:
-        return Table(
-            {name: _coded(values) if values.dtype == object else values for name, values in _regression(model, scores, columns).items()}, "prediction", None
-        )
+        found = _regression(model, scores, columns, shifts)
+        return Table({name: _coded(values) if values.dtype == object else values for name, values in found.items()}, "prediction", None)
     positive, risk = _Rule(model, policy)(scores)
     answers: dict[str, NDArray[Any] | Coded] = {
         "prediction": positive.astype(np.int64),
@@ -91,8 +94,11 @@ class _Rule:
         return probability >= self._threshold, 1 * (probability >= self._medium) + (probability >= self._high)
 
 
-def _regression(model: str, scores: Floats, columns: Columns) -> dict[str, NDArray[Any]]:
-    return cast(contract.RegressionFeatures, contract.features(model)).answer(scores, columns)
+def _regression(model: str, scores: Floats, columns: Columns, shifts: Shifts | None) -> dict[str, NDArray[Any]]:
+    features = contract.features(model)
+    if intervals.has(model):
+        return cast(contract.IntervalFeatures, features).answer(scores, columns, intervals.UNKNOWN if shifts is None else shifts)
+    return cast(contract.RegressionFeatures, features).answer(scores, columns)
 
 
 def _coded(texts: NDArray[Any]) -> Coded:

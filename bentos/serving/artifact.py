@@ -16,7 +16,8 @@ import numpy as np
 
 from bentos import contract
 from bentos.contract import Columns, Floats
-from bentos.serving import engines, estimators
+from bentos.serving import engines, estimators, intervals, shapley
+from bentos.serving.intervals import Shifts
 
 SUMS, CONTRACT, GOLDEN, REFERENCE = "SHA256SUMS", "contract.json", "golden.json", "reference.json"
 GOLDEN_TOLERANCE = 1e-12
@@ -41,10 +42,21 @@ class Artifact:
     golden_scores: Floats
     tolerance: float
 
+    @property
+    def shifts(self) -> Shifts | None:
+        """Of the score, for the bounds of intervals; None for a version that has none."""
+        found: Shifts | None = self.contract.get("intervals")
+        return found
+
     def score(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Floats, Columns]:
         """Request rows through the same functions as in training. Raises KeyError for a missing field."""
         columns = _reader(self.model)(rows)
         return self.score_columns(columns, len(rows)), columns
+
+    def matrix(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Floats, Columns]:
+        """What the estimator sees of request rows. Raises KeyError for a missing field."""
+        columns = _reader(self.model)(rows)
+        return contract.features(self.model).matrix(columns), columns
 
     def score_columns(self, columns: Columns, rows: int) -> Floats:
         """In blocks: a row has the same score whatever is scored with it."""
@@ -61,7 +73,7 @@ class Artifact:
         """Raises Refused when one of the first `rows` golden rows (all by default) is not reproduced by one of the version's engines."""
         wanted = self.golden_scores[:rows]
         try:
-            matrix = contract.features(self.model).matrix(_reader(self.model)(self.golden_rows[:rows]))
+            matrix, _ = self.matrix(self.golden_rows[:rows])
             found = [form.scores(matrix) for form in engines.forms(self.engine)]
         except Exception as error:
             raise Refused(f"{GOLDEN}: the golden rows cannot be scored: {type(error).__name__}: {error}") from error
@@ -99,6 +111,7 @@ def write(
     golden_scores: Floats,
     reference: dict[str, Any],
     run_id: str,
+    shifts: Shifts | None = None,
 ) -> str:
     """Fills the (empty or new) folder and returns the version's sha256. Raises ValueError with too few golden rows."""
     if len(golden) < FEWEST_GOLDEN_ROWS or len(golden) != len(golden_scores):
@@ -106,6 +119,8 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     estimators.store(estimator, folder)
     engines.save(stored, folder)
+    if (explainer := shapley.candidate(estimator)) is not None:
+        explainer.save(folder)
     documents: dict[str, dict[str, Any]] = {
         CONTRACT: {
             "model": model,
@@ -115,6 +130,7 @@ def write(
             "versions": versions(),
             "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "run_id": run_id,
+            "intervals": shifts and dict(shifts),
         },
         GOLDEN: {"rows": golden, "scores": [float(score) for score in golden_scores], "tolerance": GOLDEN_TOLERANCE},
         REFERENCE: reference,
@@ -210,4 +226,7 @@ def _check_contract(model: str, described: Mapping[str, Any]) -> None:
     for package, here in versions().items():
         same(f"version of {package}", here, trained.get(package))
     same("features and their order", list(contract.features(model).FEATURES), described.get("features"))
+    shifts = described.get("intervals")
+    if shifts is not None and (wrong := intervals.problem(shifts)) is not None:
+        raise Refused(f"{CONTRACT}: intervals: {wrong}")
     same("input fields and their order", list(contract.schema(model).Input.model_fields), described.get("inputs"))

@@ -79,10 +79,20 @@ class _Tree(NamedTuple):
     right: NDArray[np.int64]
     missing_left: NDArray[np.bool_]
     value: Floats
+    cover: Floats
+    """Rows of the training that came by."""
 
 
 def read(estimator: Any) -> tuple[Trees, dict[str, Any]] | None:
-    """What an Ensemble is made of; None for estimators that are no tree ensembles of one output (two classes), or that look at categories.
+    """What an Ensemble is made of, if `read_with_covers` knows the estimator."""
+    found = read_with_covers(estimator)
+    return found and (found[0], found[2])
+
+
+def read_with_covers(estimator: Any) -> tuple[Trees, Floats, dict[str, Any]] | None:
+    """Besides what an Ensemble is made of, how many rows of the training came by each node.
+
+    None for estimators that are no tree ensembles of one output (two classes), or that look at categories.
 
     A loss whose link is neither the identity nor the logistic function is left to the comparison with the estimator, which tells it apart.
     Imports scikit-learn.
@@ -111,19 +121,21 @@ def read(estimator: Any) -> tuple[Trees, dict[str, Any]] | None:
         settings |= {"divisor": float(len(found)), "logistic": False}
     else:
         return None
-    return _together(found, settings["float32"]), settings
+    covers = np.concatenate([tree.cover[_order(tree)] for tree in found])
+    return _together(found, settings["float32"]), covers, settings
 
 
 def _tree(tree: Any, rate: float = 1.0) -> _Tree:
     nodes = tree.__getstate__()["nodes"]
     feature = np.where(tree.children_left < 0, -1, tree.feature)
-    return _Tree(feature, tree.threshold, tree.children_left, tree.children_right, nodes["missing_go_to_left"].astype(bool), rate * tree.value[:, 0, -1])
+    missing_left, cover = nodes["missing_go_to_left"].astype(bool), np.array(tree.weighted_n_node_samples)
+    return _Tree(feature, tree.threshold, tree.children_left, tree.children_right, missing_left, rate * tree.value[:, 0, -1], cover)
 
 
 def _histogram(nodes: NDArray[np.void]) -> _Tree:
     feature = np.where(nodes["is_leaf"] == 1, -1, nodes["feature_idx"].astype(np.int64))
     left, right = (nodes[side].astype(np.int64) for side in ("left", "right"))
-    return _Tree(feature, nodes["num_threshold"], left, right, nodes["missing_go_to_left"].astype(bool), nodes["value"])
+    return _Tree(feature, nodes["num_threshold"], left, right, nodes["missing_go_to_left"].astype(bool), nodes["value"], nodes["count"].astype(np.float64))
 
 
 def _together(trees: list[_Tree], float32: bool) -> Trees:

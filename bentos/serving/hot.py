@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
 import orjson
 from starlette.applications import Starlette
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from bentos.serving import columns
+from bentos.serving import columns, reproducing
 from bentos.serving.metrics import CONTENT_TYPE
 from bentos.serving.open_inference import OpenInference
 from bentos.serving.predictor import Predictor
@@ -26,18 +26,28 @@ MOST_BYTES_INLINE = 512 * 1024
 """A larger body is parsed in a thread."""
 
 
+Admitted = Callable[[Predictor, Iterable[tuple[bytes, bytes]]], AbstractContextManager[None]]
+
+
 class Direct:
     """A route that reads one body and answers with another, as bare ASGI: a request and a response object would cost as much as scoring a row."""
 
-    def __init__(self, model: str, predictor: Callable[[], Predictor], answered: Callable[[Predictor, bytes], Awaitable[bytes]], kind: str) -> None:
-        """`kind`: of the answer."""
-        self._model, self._predictor, self._answered = model, predictor, answered
+    def __init__(
+        self,
+        model: str,
+        predictor: Callable[[], Predictor],
+        answered: Callable[[Predictor, bytes], Awaitable[bytes]],
+        kind: str,
+        admitted: Admitted = lambda predictor, headers: predictor.admission.call(headers),
+    ) -> None:
+        """`kind`: of the answer. `admitted`: what is held while a call lasts, which refuses to be entered when there are too many."""
+        self._model, self._predictor, self._answered, self._admitted = model, predictor, answered, admitted
         self._headers = [(b"content-type", kind.encode())]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             predictor = self._predictor()
-            with predictor.admission.call(scope["headers"]):
+            with self._admitted(predictor, scope["headers"]):
                 content = await self._answered(predictor, await _body(receive))
         except errors.Problem as problem:
             await problem_response(problem, _request_id(scope))(scope, receive, send)
@@ -84,12 +94,20 @@ async def _rows(predictor: Predictor, body: bytes) -> bytes:
     if not isinstance(rows, list) or set(map(type, rows)) != {dict}:
         found = [errors.FieldError(field="rows", rule="must be a list of at least one object", value=None)]
         raise errors.Invalid("The body must be an object with `rows`, a list of at least one object.", errors=found)
-    return orjson.dumps(await predictor.predict(rows))
+    return orjson.dumps(await predictor.predict(rows, by_challenger=call.get("slot") == "challenger"))
+
+
+async def _explanation(predictor: Predictor, body: bytes) -> bytes:
+    return await predictor.explaining.explain(body)
+
+
+async def _reproduction(predictor: Predictor, body: bytes) -> bytes:
+    return await reproducing.reproduce(predictor.explaining, body)
 
 
 class HotApp:
-    """`POST /rows`, `POST /columns`, `GET /slots`, `GET /metrics` and the Open Inference Protocol. `app` is what Bento mounts; calling the object itself
-    skips the router for the first two."""
+    """`POST /rows`, `/columns`, `/explain` and `/reproduce`, `GET /slots` and `/metrics`, and the Open Inference Protocol. `app` is what Bento mounts;
+    calling the object itself skips the router for the first four."""
 
     def __init__(self, model: str, lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]]) -> None:
         """`lifespan` sets `app.state.predictor`."""
@@ -97,9 +115,14 @@ class HotApp:
         def predictor() -> Predictor:
             return self.predictor
 
+        def beside(predictor: Predictor, headers: Iterable[tuple[bytes, bytes]]) -> AbstractContextManager[None]:
+            return predictor.explaining.call(headers)
+
         self._direct = {
             "/rows": Direct(model, predictor, _rows, "application/json"),
             "/columns": Direct(model, predictor, Predictor.predict_columns, columns.CONTENT_TYPE),
+            "/explain": Direct(model, predictor, _explanation, "application/json", beside),
+            "/reproduce": Direct(model, predictor, _reproduction, "application/json", beside),
         }
         routes = [Route(path, answer, methods=["POST"]) for path, answer in self._direct.items()]
         routes += [Route("/slots", self.slots), Route("/metrics", self.metrics), *OpenInference(model, predictor).routes()]

@@ -9,7 +9,7 @@ from bentos.serving import artifact
 from bentos.serving.artifact import Refused
 from bentos.serving.cache import Cache, read_state
 from bentos.serving.slots import Slot, Source
-from bentos.serving.upstream import Away, Upstream
+from bentos.serving.upstream import Away, Unknown, Upstream
 from bentos.serving.wanted import WantedVersion
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,19 @@ class Library:
             return self.baked.champion
         sha256 = self._cache.sha256(version)
         return None if sha256 is None else WantedVersion(version=version, artifact="unknown", sha256=sha256)
+
+    async def registered(self, version: str) -> Slot:
+        """Any version that control knows; while it is away, any that is on this machine. Raises as `load` does."""
+        try:
+            wanted = await self._upstream.version(version)
+        except Unknown:
+            raise
+        except Away:
+            known = self.known(version)
+            if known is None:
+                raise
+            return await self.load(known, download=False)
+        return await self.load(wanted)
 
     async def load(self, wanted: WantedVersion, *, download: bool = True) -> Slot:
         """Reading and checking happen in a thread. Raises Refused with the failed check, or Away when nobody has the files at present."""

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager, suppress
 
 from bentos import catalogue
 from bentos.serving.cache import Cache
+from bentos.serving.explaining import Explaining
 from bentos.serving.library import Library
 from bentos.serving.metrics import Metrics
 from bentos.serving.predictor import Predictor
 from bentos.serving.settings import RunnerSettings
+from bentos.serving.shadowing import Shadowing
 from bentos.serving.slots import Runner
 from bentos.serving.upstream import Upstream
 from bentos.serving.watcher import Watcher
@@ -34,12 +36,16 @@ async def running(settings: RunnerSettings) -> AsyncIterator[Predictor]:
         await watcher.restore()
         watching = asyncio.create_task(watcher.run())
         watching.add_done_callback(_ended)
+        shadowing = asyncio.create_task(Shadowing(runner, settings).run())
+        explaining = Explaining(runner, metrics, settings.max_explanations, library.registered)
         try:
-            yield Predictor(runner, metrics, settings.max_concurrency, watching)
+            yield Predictor(runner, metrics, settings.max_concurrency, watching, explaining)
         finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await watching
+            explaining.close()
+            for task in (shadowing, watching):
+                task.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await task
 
 
 def _ended(watching: asyncio.Task[None]) -> None:

@@ -1,6 +1,7 @@
 """Rows in, answers out. Knows nothing of HTTP or of Bento."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,10 +14,13 @@ from bentos.contract import Columns, Floats
 from bentos.serving import answers, columns
 from bentos.serving.admission import Admission
 from bentos.serving.artifact import Artifact
+from bentos.serving.explaining import Explaining
 from bentos.serving.metrics import Metrics
 from bentos.serving.slots import Runner, Slot, Slots
 from services.kit import errors
 from services.kit.http import invalid
+
+log = logging.getLogger(__name__)
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -27,10 +31,11 @@ MOST_BYTES_INLINE = 64 * 1024
 
 
 class Predictor:
-    def __init__(self, runner: Runner, metrics: Metrics, max_concurrency: int, watching: asyncio.Task[None]) -> None:
-        """`watching`: the task without which the runner would serve an old version for ever."""
+    def __init__(self, runner: Runner, metrics: Metrics, max_concurrency: int, watching: asyncio.Task[None], explaining: Explaining | None = None) -> None:
+        """`watching`: the task without which the runner would serve an old version for ever. By default only what is in the slots is explained."""
         self.runner, self.metrics, self._watching = runner, metrics, watching
         self.admission = Admission(max_concurrency, metrics)
+        self.explaining = explaining or Explaining(runner, metrics)
         inputs = contract.schema(runner.model).Input
         self.fields = contract.kinds(inputs)
         self._call: type[BaseModel] = create_model("Call", rows=(list[inputs], Field(min_length=1)))  # type: ignore[valid-type]
@@ -39,12 +44,16 @@ class Predictor:
     def alive(self) -> bool:
         return not self._watching.done()
 
-    async def predict(self, rows: Rows) -> dict[str, Any]:
-        """Rows as `Input.model_dump()` makes them; at least one. Raises Unavailable, or Invalid for rows that are no `Input`."""
+    async def predict(self, rows: Rows, *, by_challenger: bool = False) -> dict[str, Any]:
+        """Rows as `Input.model_dump()` makes them; at least one. Raises Unavailable, or Invalid for rows that are no `Input`.
+
+        `by_challenger`: where there is none, or it fails, the champion answers.
+        """
         slots = self.runner.slots
+        answer = self._answer_as_tried if by_challenger else self._answer
         if len(rows) <= MOST_ROWS_INLINE:
-            return self._answer(rows, slots)
-        return await asyncio.to_thread(self._answer, rows, slots)
+            return answer(rows, slots)
+        return await asyncio.to_thread(answer, rows, slots)
 
     async def predict_columns(self, block: bytes) -> bytes:
         """A block of columns (see `columns`) for one of answers. Raises as `predict` does, BadRequest for what is no block, and Conflict
@@ -53,11 +62,28 @@ class Predictor:
             return self._answer_block(block)
         return await asyncio.to_thread(self._answer_block, block)
 
+    def _answer_as_tried(self, rows: Rows, slots: Slots) -> dict[str, Any]:
+        tried = slots.tried
+        if tried is not None:
+            try:
+                return self._answer(rows, tried)
+            except errors.Invalid:
+                raise
+            except Exception:
+                log.exception("the challenger failed, the champion answers", extra={"model": self.runner.model})
+        return self._answer(rows, slots)
+
     def _answer(self, rows: Rows, slots: Slots) -> dict[str, Any]:
         started = time.perf_counter()
         champion = self._champion(slots)
-        scores, inputs = self._score(champion.artifact, rows)
-        scored = answers.in_rows(self.runner.model, scores, inputs, slots.policy)
+        try:
+            scores, inputs = self._score(champion.artifact, rows)
+            scored = answers.in_rows(self.runner.model, scores, inputs, slots.policy, champion.artifact.shifts)
+        except errors.Problem:
+            raise
+        except Exception:
+            self.metrics.failed(champion.version, len(rows))
+            raise
         self.metrics.answered(champion.version, len(rows), time.perf_counter() - started)
         return self._about(slots, champion) | scored._asdict()
 
@@ -67,7 +93,7 @@ class Predictor:
         slots = self.runner.slots if header.serving is None else self._kept(header.serving)
         champion = self._champion(slots)
         scores, inputs = self._score_columns(champion.artifact, sent, header.rows)
-        table = answers.in_columns(self.runner.model, scores, inputs, slots.policy)
+        table = answers.in_columns(self.runner.model, scores, inputs, slots.policy, champion.artifact.shifts)
         answer = columns.encode(self._about(slots, champion) | {"rows": header.rows}, table)
         self.metrics.answered(champion.version, header.rows, time.perf_counter() - started)
         return answer

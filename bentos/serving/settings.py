@@ -36,5 +36,7 @@ class RunnerSettings(Settings):
     """This process in reports; unique among the model's runners."""
     max_concurrency: int = Field(64, ge=1)
     """Calls under way at once; one more is answered 429."""
+    max_explanations: int = Field(4, ge=1)
+    """Explanations under way at once, of which one is computed and the others wait; one more is answered 429."""
     drain_seconds: float = Field(2.0, ge=0, le=60)
     """How long a stopping runner still answers, and says that it stops. A gateway that has no call for it notices within 0.7 s."""

@@ -3,7 +3,7 @@ the policy in its answer are those that made it."""
 
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -35,6 +35,13 @@ class Slots:
     champion: Slot | None = None
     challenger: Slot | None = None
     policy: dict[str, Any] | None = None
+    challenger_policy: dict[str, Any] | None = None
+    shadow_percent: int = 0
+
+    @property
+    def tried(self) -> "Slots | None":
+        """With the challenger in the champion's place; None while there is none."""
+        return None if self.challenger is None else replace(self, champion=self.challenger, policy=self.challenger_policy)
 
     @property
     def state(self) -> tuple[str | None, int | None]:
@@ -108,5 +115,6 @@ class Runner:
             "champion": slots.champion and slots.champion.document(),
             "challenger": slots.challenger and slots.challenger.document(),
             "policy": slots.policy,
+            "challenger_policy": slots.challenger_policy,
             "refused": list(self._refused.values()),
         }

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from bentos.serving import artifact
 from bentos.serving.settings import RunnerSettings
@@ -15,10 +15,15 @@ from bentos.serving.wanted import Wanted, WantedVersion
 
 LONG_POLL_SECONDS = 30
 LARGEST_FILE = 2**30
+_DOCUMENT = TypeAdapter(dict[str, Any])
 
 
 class Away(Exception):
     """A server did not answer, or not as agreed: worth another try later."""
+
+
+class Unknown(Away):
+    """There is no such version."""
 
 
 class Upstream:
@@ -54,20 +59,21 @@ class Upstream:
     async def version(self, version: str) -> WantedVersion:
         """Where a version's files are, whether it is promoted or not."""
         with _reaching("control"):
-            async with self._session.get(f"{self._control}/models/{self._model}/versions/{version}") as answer:
-                _expect(answer)
-                return WantedVersion.model_validate_json(await answer.read())
+            return WantedVersion.model_validate_json(await self._version(version))
 
     async def registered(self, version: str) -> Wanted:
         """A version as it would serve. Its training's policy has number 0: control numbers it when it promotes the version."""
         with _reaching("control"):
-            async with self._session.get(f"{self._control}/models/{self._model}/versions/{version}") as answer:
-                if answer.status == 404:
-                    raise Away(f"control knows no version {version} of {self._model}")
-                _expect(answer)
-                document = await answer.json()
-                policy = document.get("policy")
-                return Wanted.model_validate({"champion": document, "policy": policy and policy | {"version": 0}})
+            document = _DOCUMENT.validate_json(await self._version(version))
+            policy = document.get("policy")
+            return Wanted.model_validate({"champion": document, "policy": policy and policy | {"version": 0}})
+
+    async def _version(self, version: str) -> bytes:
+        async with self._session.get(f"{self._control}/models/{self._model}/versions/{version}") as answer:
+            if answer.status == 404:
+                raise Unknown(f"control knows no version {version} of {self._model}")
+            _expect(answer)
+            return await answer.read()
 
     async def report(self, document: dict[str, Any]) -> None:
         headers = {"Authorization": f"Bearer {self._token}"}

@@ -13,7 +13,7 @@ from bentos.serving import ensembles
 from bentos.serving.ensembles import Ensemble, Trees
 from bentos.serving.gtil import expit
 
-ABI = 1
+ABI = 2
 """Raised here and in walker.c whenever a library of another build could not be called as this module does."""
 LIBRARY = Path(__file__).with_name("native") / "walker.so"
 MOST_WALKS = 2**17
@@ -49,7 +49,14 @@ def library(path: Path = LIBRARY) -> ctypes.CDLL:
     if found != ABI:
         raise Unavailable(f"{path.name} has ABI {found}, this runner calls {ABI}: build it again")
     loaded.modelyard_walker_scores.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
+    loaded.modelyard_walker_contributions.argtypes = [*[ctypes.c_void_p] * 3, ctypes.c_size_t, *[ctypes.c_void_p] * 2]
     return loaded
+
+
+def described(ensemble: Ensemble) -> _Ensemble:
+    """For the native part. Points into the arrays of `ensemble`, which must live on."""
+    places = (part.ctypes.data for part in ensemble.trees)
+    return _Ensemble(*places, len(ensemble.trees.roots), ensemble.features, ensemble.float32, ensemble.logistic, ensemble.base, ensemble.divisor)
 
 
 class NativeEngine(Ensemble):
@@ -58,8 +65,7 @@ class NativeEngine(Ensemble):
     def __init__(self, found: Trees, **settings: Any) -> None:
         """Raises Unavailable without the library."""
         super().__init__(found, **settings)
-        places = (part.ctypes.data for part in self.trees)
-        self._ensemble = _Ensemble(*places, len(self.trees.roots), self.features, self.float32, self.logistic, self.base, self.divisor)
+        self._ensemble = described(self)
         self._place = ctypes.addressof(self._ensemble)
         self._scores = library().modelyard_walker_scores
 

@@ -34,4 +34,8 @@ class Wanted(_Told):
     deployment: int | None = None
     champion: WantedVersion | None = None
     challenger: WantedVersion | None = None
+    challenger_policy: Policy | None = None
+    shadow_percent: int = 0
+    canary_percent: int = 0
     policy: Policy | None = None
+    watch_seconds: float = 0.0

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +21,8 @@ from bentos.serving.wanted import Wanted, WantedVersion
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 15
+WATCHED_SECONDS = 2
+"""While a version is tried, or a new champion is watched."""
 
 
 def delays(first: float, most: float) -> Iterator[float]:
@@ -38,6 +41,7 @@ class Watcher:
         self._wanted = Wanted()
         self._changed = asyncio.Event()
         self._news = asyncio.Event()
+        self._watched_until = 0.0
 
     async def restore(self) -> None:
         """Serves again what served before the restart, else what the image has, without asking anybody."""
@@ -67,6 +71,7 @@ class Watcher:
             pauses = delays(0.2, 10)
             if told is not None:
                 self._wanted, etag = told
+                self._watched_until = time.monotonic() + self._wanted.watch_seconds
                 self._changed.set()
 
     async def _converge(self) -> None:
@@ -102,7 +107,8 @@ class Watcher:
             if online:
                 await asyncio.to_thread(self._cache.remember, wanted.model_copy(update={"champion": champion}))
         challenger = wanted.challenger and await self._slot(self._runner.slots.challenger, wanted.challenger, online)
-        self._swap(challenger=challenger)
+        challenger_policy = wanted.challenger_policy and wanted.challenger_policy.model_dump()
+        self._swap(challenger=challenger, challenger_policy=challenger_policy, shadow_percent=wanted.shadow_percent)
         await asyncio.to_thread(self._cache.prune, self._folders())
 
     async def _slot(self, present: Slot | None, wanted: WantedVersion, online: bool) -> Slot:
@@ -126,6 +132,8 @@ class Watcher:
         if after == before:
             return
         self._runner.slots = after
+        if after.champion is not None and after.champion != before.champion:
+            self._metrics.tallies.begin(after.champion.version)
         self._metrics.loaded(after)
         self._news.set()
         shown = {name: slot and slot.version for name, slot in (("champion", after.champion), ("challenger", after.challenger))}
@@ -149,9 +157,10 @@ class Watcher:
         while True:
             self._news.clear()
             self._runner.forget()
-            pause: float = REPORT_SECONDS
+            watched = self._runner.slots.challenger is not None or time.monotonic() < self._watched_until
+            pause: float = WATCHED_SECONDS if watched else REPORT_SECONDS
             try:
-                await self._upstream.report(self._runner.document())
+                await self._upstream.report(self._runner.document() | {"counts": self._metrics.tallies.document()})
                 pauses = delays(0.5, REPORT_SECONDS)
             except Away:
                 pause = next(pauses)

@@ -17,12 +17,12 @@ def smallest_example() -> tuple[str, dict[str, Any]]:
     return model, examples[model]
 
 
-def curl_that_works(board: Board, url: str, token: str) -> str:
+def curl_that_works(board: Board, gateway: Api) -> str:
     """A command that works when pasted: it has just been tried."""
     board.show("first prediction", "working")
     model, example = smallest_example()
-    answer = Api("the gateway", url, token).post(f"/predict/{model}", example)
+    answer = gateway.post(f"/predict/{model}", example)
     board.show("first prediction", "done", f"{model} version {answer['model_version']} answered {answer['prediction']}")
-    headers = (f"Authorization: Bearer {token}", "Content-Type: application/json")
-    parts = ["curl", "-s", f"{url}/predict/{model}", *(part for header in headers for part in ("-H", header)), "-d", json.dumps(example)]
+    headers = (f"Authorization: Bearer {gateway.token}", "Content-Type: application/json")
+    parts = ["curl", "-s", f"{gateway.url}/predict/{model}", *(part for header in headers for part in ("-H", header)), "-d", json.dumps(example)]
     return shlex.join(parts)

@@ -1,12 +1,16 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from bentos import catalogue
 from services.cluster import argo, chart, kubernetes, loading, programs
 from services.cluster import images as built
 from services.cluster.images import Image, Wishes
-from services.cluster.kubernetes import CONTEXT, NAME, NAMESPACE
+from services.cluster.kubernetes import CONTEXT, NAME, PLATFORM
 from services.commands.first_prediction import curl_that_works
 from services.commands.images import build_all
 from services.commands.output import console, say
@@ -17,11 +21,19 @@ from services.local.state import ADMINISTRATOR
 from services.local.steps import training
 
 GATEWAY = "http://127.0.0.1:30080"
-"""The NodePort of charts/modelyard/values/kind.yaml, which k8s/kind.yaml maps to this machine."""
+DASHBOARD = "http://127.0.0.1:30081"
+"""The NodePorts of charts/modelyard/values/kind.yaml, which k8s/kind.yaml maps to this machine."""
 SERVING_SECONDS = 60.0
+KUBECTL = f"kubectl --context {CONTEXT} -n {PLATFORM.namespace}"
+HINT = f"`{KUBECTL} get pods` shows what runs, `make kind` brings it up"
+
+Values = Annotated[
+    list[Path] | None,
+    typer.Option("--values", "-f", exists=True, dir_okay=False, resolve_path=True, help="A further file of values for the chart; repeatable."),
+]
 
 
-def kind() -> None:
+def kind(values: Values = None) -> None:
     """Bring the whole platform up on a local Kubernetes cluster, train what has never been trained, and say how to use it."""
     programs.docker_answers()
     programs.need("kind", "kubectl", "helm")
@@ -29,13 +41,13 @@ def kind() -> None:
         with Board() as board:
             _cluster(board)
             _argo(board)
-            chart.apply(chart.image_values(_images(board)), board)
-            password = kubernetes.secret("modelyard", "admin-password")
+            chart.apply(chart.image_values(_images(board)), values or (), board)
+            password = PLATFORM.secret("modelyard", "admin-password")
             with _control() as control:
                 training.first_training(control, board, ADMINISTRATOR)
-            token = _token(password)
-            _serving(board, token)
-            curl = curl_that_works(board, GATEWAY, token)
+            gateway = _gateway(password)
+            _serving(board, gateway)
+            curl = curl_that_works(board, gateway)
             seconds = board.seconds
     except KeyboardInterrupt:
         raise Failure("interrupted; what has been started goes on", "`make kind` looks again, `make kind-down` removes the cluster", code=130) from None
@@ -73,22 +85,24 @@ def _images(board: Board) -> dict[Image, str]:
 @contextmanager
 def _control() -> Iterator[Api]:
     """Control is private: it is reached through the Kubernetes API, by who may do that."""
-    token = kubernetes.secret("modelyard", "control-token")
-    with kubernetes.forwarded("service/control", 8001) as url:
-        yield Api("control", url, token)
+    token = PLATFORM.secret("modelyard", "control-token")
+    with PLATFORM.forwarded("service/control", 8001) as url:
+        yield Api("control", url, token, HINT)
 
 
-def _token(password: str) -> str:
+def _gateway(password: str) -> Api:
+    """As the administrator."""
     try:
-        return str(Api("the gateway", GATEWAY).post("/auth/login", {"username": ADMINISTRATOR, "password": password})["access_token"])
+        given = Api("the gateway", GATEWAY, hint=HINT).post("/auth/login", {"username": ADMINISTRATOR, "password": password})
     except Refused as refused:
-        hint = f"was {ADMINISTRATOR}'s password changed? `kubectl -n {NAMESPACE} get secret modelyard` has the one of the first start"
+        hint = f"was {ADMINISTRATOR}'s password changed? `{KUBECTL} get secret modelyard` has the one of the first start"
         raise Failure(f"{ADMINISTRATOR} cannot log in: {refused.message}", hint) from None
+    return Api("the gateway", GATEWAY, given["access_token"], HINT)
 
 
-def _serving(board: Board, token: str) -> None:
+def _serving(board: Board, gateway: Api) -> None:
     """Until every model answers: a runner loads a new champion within about a second. Raises Failure."""
-    gateway, deadline = Api("the gateway", GATEWAY, token), time.monotonic() + SERVING_SECONDS
+    deadline = time.monotonic() + SERVING_SECONDS
     for model in catalogue.names():
         board.show(f"serving {model}", "working")
         while True:
@@ -97,24 +111,22 @@ def _serving(board: Board, token: str) -> None:
                 break
             except Refused as refused:
                 if time.monotonic() > deadline:
-                    raise Failure(f"{model} does not serve: {refused.message}", f"kubectl -n {NAMESPACE} logs -l modelyard.dev/model={model}") from None
+                    raise Failure(f"{model} does not serve: {refused.message}", f"{KUBECTL} logs -l modelyard.dev/model={model}") from None
                 time.sleep(0.5)
         board.show(f"serving {model}", "done")
 
 
 def _panel(curl: str, password: str, seconds: float) -> None:
     console.rule(f"Modelyard is up on the cluster {NAME}", align="left")
-    command = f"kubectl --context {CONTEXT} -n {NAMESPACE}"
-    lines = {
-        "API": f"{GATEWAY}    documentation {GATEWAY}/docs",
-        "log-in": f"{ADMINISTRATOR}  {password}",
-        "MLflow": f"{command} port-forward service/mlflow 5000    then http://127.0.0.1:5000",
-        "control": f"{command} port-forward service/control 8001    (private)",
-        "pods": f"{command} get pods",
-        "workflows": f"{command} get workflows",
-    }
+    services = {one["metadata"]["name"] for one in PLATFORM.documents("services")}
+    private = {"mlflow": ("MLflow", 5000), "grafana": ("Grafana", 3000), "prometheus": ("Prometheus", 9090), "control": ("control", 8001)}
+    lines = {"dashboard": DASHBOARD, "API": f"{GATEWAY}    documentation {GATEWAY}/docs", "log-in": f"{ADMINISTRATOR}  {password}"}
+    for service, (title, port) in private.items():
+        if service in services:
+            lines[title] = f"{KUBECTL} port-forward service/{service} {port}    then http://127.0.0.1:{port}"
+    lines |= {"pods": f"{KUBECTL} get pods", "workflows": f"{KUBECTL} get workflows"}
     for name, text in lines.items():
-        say(f"  {name:<11}{text}")
+        say(f"  {name:<12}{text}")
     say("\nA first prediction, with a token that lives for some minutes (POST /auth/login gives another):\n")
     say(curl)
     say(f"\nReady after {seconds:.1f} s.")

@@ -3,11 +3,10 @@ from typing import Annotated, Any
 import typer
 
 from services.commands import access
-from services.commands.output import as_json, moment, number, say, table
+from services.commands.output import AsJson, as_json, moment, number, say, table
 from services.local.failure import Failure
 
 Model = Annotated[str, typer.Argument(help="Name of the model.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document.")]
 
 
 def models(model: Annotated[str | None, typer.Argument(help="One model, with its versions.")] = None, as_document: AsJson = False) -> None:
@@ -72,36 +71,32 @@ def promote(
     change(access.known_model(model), "promote", {"version": version, "reason": reason, "force": force})
 
 
-def rollback(model: Model, reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "rolled back by hand") -> None:
-    """Undo the last promotion, and wait until the version before it answers."""
+def rollback(
+    model: Model,
+    to: Annotated[str | None, typer.Option(help="A version that has served before; by default the one before the last promotion.")] = None,
+    policy_only: Annotated[bool, typer.Option("--policy-only", help="The version stays; the policy becomes the one before.")] = False,
+    reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "rolled back by hand",
+) -> None:
+    """Undo the last promotion, and wait until every replica answers with the version before it."""
     from services.commands.changes import change
 
-    change(access.known_model(model), "rollback", {"reason": reason})
+    change(access.known_model(model), "rollback", {"reason": reason, "policy_only": policy_only} | ({} if to is None else {"to": to}))
 
 
-def ledger(
+def policy(
     model: Model,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="How many of the latest entries.")] = 50,
-    as_document: AsJson = False,
+    threshold: Annotated[float | None, typer.Option(help="Probability from which on the decision is the positive one.")] = None,
+    missed_positive: Annotated[float | None, typer.Option(help="Cost of one; with --false-alarm.")] = None,
+    false_alarm: Annotated[float | None, typer.Option(help="Cost of one; with --missed-positive.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "changed by hand",
 ) -> None:
-    """Show every promotion, rollback and policy change, newest first."""
-    entries = access.gateway().get(f"/models/{access.known_model(model)}/ledger?limit={limit}")["entries"]
-    if as_document:
-        as_json({"entries": entries})
-        return
-    if not entries:
-        raise Failure(f"nothing has ever served for {model}", f"`modelyard train {model}`")
-    rows = [
-        (one["id"], moment(one["created_at"]), one["action"], _arrow(one, "version"), _arrow(one, "policy"), one["actor"], one["reason"], _judged(one))
-        for one in entries
-    ]
-    table(["#id", "time", "action", "version", "policy", "actor", "reason", "gate"], rows)
+    """Change how a probability becomes a decision, and wait until every replica decides so."""
+    from services.commands.changes import change
 
-
-def _arrow(entry: dict[str, Any], what: str) -> str:
-    before, after = entry[f"from_{what}"], entry[f"to_{what}"]
-    return "" if after is None else f"{'–' if before is None else before} → {after}"
-
-
-def _judged(entry: dict[str, Any]) -> str:
-    return "" if entry["verdict"] is None else "passed" if entry["verdict"].get("passed") else "failed"
+    if (missed_positive is None) != (false_alarm is None):
+        raise Failure("costs are compared with each other", "give both --missed-positive and --false-alarm", code=2)
+    costs = None if missed_positive is None else {"missed_positive": missed_positive, "false_alarm": false_alarm}
+    said = {name: value for name, value in (("threshold", threshold), ("costs", costs)) if value is not None}
+    if not said:
+        raise Failure("nothing to change", "give --threshold, or --missed-positive and --false-alarm", code=2)
+    change(access.known_model(model), "policy", {"reason": reason} | said)

@@ -4,12 +4,14 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document.")]
 console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
 
 

@@ -80,7 +80,7 @@ def _ask(gateway: Api, model: str, sent: Any, output: Path | None, on_error: str
     if output is None:
         as_json(answer)
     elif output.suffix == ".json":
-        with _whole(output) as into:
+        with whole(output) as into:
             into.write(json.dumps(answer).encode())
     else:
         raise Failure("an answer to JSON is written as .json", "rows in a .csv or .ndjson file can be answered in every form", code=2)
@@ -93,14 +93,14 @@ def _stream(gateway: Api, model: str, file: IO[bytes], media: str, output: Path 
         headers = gateway.stream(path, file, media, "*/*", sys.stdout.buffer)
         sys.stdout.buffer.flush()
     else:
-        with _whole(output) as into:
+        with whole(output) as into:
             headers = gateway.stream(path, file, media, ANSWERS[output.suffix], into)
     if failed := int(headers.get("X-Rows-Failed", "0")):
         typer.echo(f"modelyard: {failed} row{'s were' if failed > 1 else ' was'} not answered; the answer says why", err=True)
 
 
 @contextlib.contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
+def whole(path: Path) -> Iterator[IO[bytes]]:
     """A file that is there only once it is complete."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -4,6 +4,7 @@ import typer
 
 from bentos import catalogue
 from services.cluster import programs
+from services.cluster.place import Place
 from services.cluster.release import COLOURS, Release, other
 from services.commands.output import say, table
 from services.local.failure import Failure
@@ -60,4 +61,4 @@ def _of(model: str, namespace: str, context: str | None) -> Release:
     programs.need("kubectl", "helm")
     if model not in catalogue.names():
         raise Failure(f"there is no model {model!r}", f"the models are {', '.join(catalogue.names())}", code=2)
-    return Release(model, namespace, context)
+    return Release(model, Place(namespace, context))

@@ -13,7 +13,7 @@ from services.local.steps import training
 
 def train(
     model: Annotated[str, typer.Argument(help="Name of the model.")],
-    source: Annotated[str | None, typer.Option(help="synthetic or files; the catalogue's without it.")] = None,
+    source: Annotated[str | None, typer.Option(help="synthetic, files or live (what the platform collects); the catalogue's without it.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="With --source files: the folder with the published files.", exists=True)] = None,
     rows: Annotated[int | None, typer.Option(min=500, help="How many synthetic rows.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the synthetic rows and of the training.")] = None,
@@ -22,8 +22,8 @@ def train(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it to its end.")] = True,
 ) -> None:
     """Train a version; it serves when the gate lets it pass."""
-    if source not in (None, "synthetic", "files"):
-        raise Failure(f"there is no source {source!r}", "the sources are synthetic and files", code=2)
+    if source not in (None, "synthetic", "files", "live"):
+        raise Failure(f"there is no source {source!r}", "the sources are synthetic, files and live", code=2)
     if source == "files" and data_dir is None:
         raise Failure("--source files needs --data-dir", "name the folder with the published files", code=2)
     given = {"source": source, "data_dir": str(data_dir.resolve()) if data_dir else None, "rows": rows, "seed": seed, "drift": drift}

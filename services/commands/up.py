@@ -30,7 +30,7 @@ def up() -> None:
                 raise
             training.first_training(access.control(), board, ADMINISTRATOR)
             start.runners_ready(where, board)
-            curl = curl_that_works(board, access.running()["services"]["gateway"]["url"], access.token())
+            curl = curl_that_works(board, access.gateway())
             seconds = board.seconds
     except KeyboardInterrupt:
         raise Failure("interrupted; what has been started goes on", "`modelyard up` looks again, `modelyard down` stops it", code=130) from None
@@ -60,10 +60,11 @@ def program() -> str:
 
 def _panel(curl: str, seconds: float) -> None:
     view = access.running()
-    urls = {name: one["url"] for name, one in view["services"].items() if name in ("gateway", "mlflow", "control")}
+    urls = {name: one["url"] for name, one in view["services"].items() if name in ("gateway", "mlflow", "control", "frontend")}
     command = program()
     console.rule("Modelyard is up", align="left")
     lines = {
+        "dashboard": urls["frontend"],
         "API": f"{urls['gateway']}    documentation {urls['gateway']}/docs",
         "MLflow": urls["mlflow"],
         "control": f"{urls['control']}    (private)",
@@ -72,7 +73,7 @@ def _panel(curl: str, seconds: float) -> None:
         "logs": str(home().logs),
     }
     for name, text in lines.items():
-        say(f"  {name:<10}{text}")
+        say(f"  {name:<11}{text}")
     say("\nA first prediction, with a token that lives for some minutes (`modelyard token` gives another):\n".replace("modelyard token", f"{command} token"))
     say(curl)
     say(f"\nNext:  {command} status | models | predict MODEL | ledger MODEL | down        (in {ROOT})")

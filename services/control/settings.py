@@ -28,7 +28,19 @@ class Settings(HttpSettings):
     """How workflow runs are carried out: `local` starts their steps as processes of this machine, `argo` makes Workflows for Argo in a cluster."""
     workflows_at_once: int = Field(2, ge=1, le=100)
     """Runs that may be under way together; others wait, and so does a second one of the same model."""
+    evidently: Path | None = None
+    """With `local`: the Python of an environment with the packages of the group `evidently`. Without it there are no reports of Evidently's."""
     namespace: str | None = None
     """With `argo`: where the WorkflowTemplates are. The pod's own namespace unless given, or that of the current context of KUBECONFIG."""
     log_dir: Path
     """Folder of the workflow runs' logs."""
+    kraken_url: str = "https://api.kraken.com"
+    """Where prices and candles of crypto assets come from. Empty: nowhere; those that are there stay."""
+    kraken_spacing_seconds: float = Field(1.1, ge=0, le=60)
+    """Between two calls to Kraken, which takes about one a second from an address."""
+    market_refresh_seconds: float = Field(60.0, gt=0, le=3600)
+    """How often prices are asked for, and candles that have been completed meanwhile."""
+    market_history_days: int = Field(30, ge=1, le=3650)
+    """Days of hourly candles to have. Those before the 30 that Kraken lists are added up from its trades: of a busy pair, a month is an hour of calls."""
+    notifications: Path | None = None
+    """YAML file of the channels through which people are told (docs/notifications.md). Without it nobody is; what would be told is kept all the same."""

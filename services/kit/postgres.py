@@ -11,7 +11,23 @@ from psycopg_pool import AsyncConnectionPool
 
 log = logging.getLogger(__name__)
 
-ProcessName = Literal["gateway", "gateway-journal", "gateway-batch", "gateway-listen", "control", "control-listen", "migrations", "cli"]
+ProcessName = Literal[
+    "gateway",
+    "gateway-journal",
+    "gateway-batch",
+    "gateway-export",
+    "gateway-listen",
+    "control",
+    "control-listen",
+    "control-market",
+    "control-audit",
+    "control-notifications",
+    "control-schedules",
+    "control-alarms",
+    "control-rollouts",
+    "migrations",
+    "cli",
+]
 """Shown as `application_name` in pg_stat_activity."""
 
 Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +35,12 @@ class Family(Collector):
             self._cpu = max(self._cpu, _value(found[CPU]) + ended.children_user + ended.children_system)
             _set(found[CPU], self._cpu)
         return found.values()
+
+
+def started(pid: int) -> datetime:
+    """When a process began; now where there is no /proc."""
+    found = [metric for metric in ProcessCollector(pid=partial(str, pid), registry=None).collect() if metric.name == "process_start_time_seconds"]
+    return datetime.fromtimestamp(_value(found[0]), UTC) if found else datetime.now(UTC)
 
 
 def _value(metric: Metric) -> float:

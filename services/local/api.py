@@ -31,9 +31,20 @@ class Api:
     name: str
     url: str
     token: str | None = None
+    hint: str = "`modelyard status` shows what runs, `modelyard up` starts it"
+    """What to do when nobody answers."""
 
     def get(self, path: str) -> Any:
         return self.send("GET", path)
+
+    def text(self, path: str) -> str:
+        """An answer that is no JSON. Raises like `send`."""
+
+        def once() -> str:
+            with self._open("GET", path, None, {}, 60) as response:
+                return str(response.read().decode(errors="replace"))
+
+        return self._patiently(once)
 
     def post(self, path: str, body: Any) -> Any:
         return self.send("POST", path, body)
@@ -55,6 +66,15 @@ class Api:
 
         return self._patiently(once)
 
+    def download(self, path: str, into: IO[bytes]) -> None:
+        """Raises like `send`."""
+
+        def once() -> None:
+            with self._open("GET", path, None, {}, STREAM_SECONDS) as response:
+                shutil.copyfileobj(response, into)
+
+        self._patiently(once)
+
     def _patiently(self, ask: Callable[[], T]) -> T:
         for _ in range(MOST_WAITS):
             try:
@@ -67,8 +87,7 @@ class Api:
                 raise _refusal(error) from None
             except (urllib.error.URLError, OSError) as error:
                 reason = getattr(error, "reason", error)
-                hint = "`modelyard status` shows what runs, `modelyard up` starts it"
-                raise Failure(f"{self.name} at {self.url} does not answer ({reason})", hint) from None
+                raise Failure(f"{self.name} at {self.url} does not answer ({reason})", self.hint) from None
         raise Failure(f"{self.name} is too busy: it asked {MOST_WAITS} times to come back later")
 
     def _once(self, method: str, path: str, body: Any, seconds: float) -> Any:

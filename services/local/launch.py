@@ -39,23 +39,25 @@ def view(home: Home) -> dict[str, Any] | None:
 def stop(home: Home) -> int:
     """Returns how many processes had to be ended beside the supervisor's own stop (0 when all went well)."""
     deadline = time.monotonic() + STOP_SECONDS
-    pid = None
+    supervisor = None
     while is_running(home) and time.monotonic() < deadline:
-        if pid is None and (pid := holder(home)) is not None:
-            _signal(pid, signal.SIGTERM)
+        if supervisor is None and (supervisor := _supervisor(home)) is not None:
+            leftovers.send(supervisor, signal.SIGTERM)
         time.sleep(0.05)
-    if pid is not None and holder(home) == pid:
-        _signal(pid, signal.SIGKILL)
+    # The lock is free a moment before its holder is gone.
+    if supervisor is not None and leftovers.wait([supervisor], deadline - time.monotonic()):
+        leftovers.send(supervisor, signal.SIGKILL)
     ended = leftovers.end(home.identity, grace=2.0)
     home.view.unlink(missing_ok=True)
     return ended
 
 
-def _signal(pid: int, number: int) -> None:
+def _supervisor(home: Home) -> psutil.Process | None:
+    pid = holder(home)
     try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
+        return psutil.Process(pid) if pid is not None else None
+    except psutil.NoSuchProcess:
+        return None
 
 
 def memory_mb(pid: int | None) -> float | None:

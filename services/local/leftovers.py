@@ -60,17 +60,17 @@ def end(mark: str, sessions: Iterable[int] = (), grace: float = 5.0) -> int:
     found = find(mark, sessions)
     for process, name in found.items():
         if name:
-            _send(process, signal.Signals[name])
-    remaining = _wait(list(found), grace)
+            send(process, signal.Signals[name])
+    remaining = wait(list(found), grace)
     deadline = time.monotonic() + 2
     while remaining and time.monotonic() < deadline:
         for process in remaining:
-            _send(process, signal.SIGKILL)
-        remaining = _wait(list({*remaining, *find(mark, sessions)}), 0.3)
+            send(process, signal.SIGKILL)
+        remaining = wait(list({*remaining, *find(mark, sessions)}), 0.3)
     return len(found)
 
 
-def _wait(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+def wait(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
     """Those still there; a zombie, which only its parent can remove, counts as gone."""
     deadline = time.monotonic() + seconds
     while True:
@@ -87,7 +87,8 @@ def _alive(process: psutil.Process) -> bool:
         return False
 
 
-def _send(process: psutil.Process, number: int) -> None:
+def send(process: psutil.Process, number: int) -> None:
+    """One that is gone, or is not ours, is passed over."""
     try:
         process.send_signal(number)
     except psutil.Error:

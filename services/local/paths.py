@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+EVIDENTLY = ROOT / ".venv-evidently" / "bin" / "python"
+"""There after `make evidently`."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from services.local.paths import Home
 from services.local.state import State
 
 PORT = 54320
-OWNER = "modelyard"
+OWNER, APPLICATION = "modelyard", "modelyard_app"
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,17 @@ class Postgres:
     data: Path
     port: int
     password: str
+    application_password: str
     account: pwd.struct_passwd | None
 
     @property
     def url(self) -> str:
         return f"postgresql://{OWNER}:{self.password}@127.0.0.1:{self.port}/modelyard"
+
+    @property
+    def application_url(self) -> str:
+        """Of the role that owns nothing: records cannot be rewritten with it."""
+        return f"postgresql://{APPLICATION}:{self.application_password}@127.0.0.1:{self.port}/modelyard"
 
     @property
     def command(self) -> list[str]:
@@ -53,7 +59,7 @@ def prepare(home: Home, state: State) -> Postgres:
     remembered = Path(state.postgres_programs) if state.postgres_programs else None
     if remembered is None or programs.major(remembered) == 0 or version not in (None, programs.major(remembered)):
         remembered = programs.programs_for(account, home.outside / "programs", version)
-    server = Postgres(remembered, data, state.port("postgres", PORT), state.secret("database"), account)
+    server = Postgres(remembered, data, state.port("postgres", PORT), state.secret("database"), state.secret("application"), account)
     if version is None:
         _initialise(server)
     state.postgres_programs, state.postgres_data = str(remembered), str(data)

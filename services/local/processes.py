@@ -6,12 +6,12 @@ import sys
 from dataclasses import dataclass
 
 from bentos import catalogue
-from services.local.paths import Home
-from services.local.postgres import Postgres
+from services.local.paths import EVIDENTLY, Home
+from services.local.postgres import APPLICATION, Postgres
 from services.local.process import Process
 from services.local.state import ADMINISTRATOR, State
 
-PREFERRED = {"gateway": 8000, "control": 8001, "mlflow": 5000, "gateway-metrics": 9100, "control-metrics": 9101}
+PREFERRED = {"gateway": 8000, "control": 8001, "mlflow": 5000, "gateway-metrics": 9100, "control-metrics": 9101, "frontend": 8501}
 FIRST_RUNNER = 3001
 
 
@@ -28,6 +28,11 @@ class Settings:
     administrator_password: str
     pipeline_key: str
 
+    @property
+    def application_url(self) -> str:
+        """What gateway and control connect with: somebody else's server has the one role that was given."""
+        return self.postgres.application_url if self.postgres else self.database_url
+
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.ports[name]}"
 
@@ -42,7 +47,16 @@ def settings(home: Home, state: State, database_url: str, postgres: Postgres | N
 
 def declare(s: Settings) -> list[Process]:
     runners = [_runner(s, model) for model in catalogue.names()]
-    return [*([_postgres(s.postgres)] if s.postgres else []), _database(s), _migrations(s), _mlflow(s), _control(s), *runners, _gateway(s, runners)]
+    return [
+        *([_postgres(s.postgres)] if s.postgres else []),
+        _database(s),
+        _migrations(s),
+        _mlflow(s),
+        _control(s),
+        *runners,
+        _gateway(s, runners),
+        _frontend(s),
+    ]
 
 
 def _python(module: str, *arguments: str) -> list[str]:
@@ -68,7 +82,10 @@ def _database(s: Settings) -> Process:
 
 
 def _migrations(s: Settings) -> Process:
-    return Process("migrations", _python("services.migrations"), {"DATABASE_URL": s.database_url}, once=True, needs=frozenset({"database"}))
+    environment = {"DATABASE_URL": s.database_url}
+    if s.postgres:
+        environment |= {"MIGRATIONS_APPLICATION_ROLE": APPLICATION, "MIGRATIONS_APPLICATION_PASSWORD": s.postgres.application_password}
+    return Process("migrations", _python("services.migrations"), environment, once=True, needs=frozenset({"database"}))
 
 
 def _mlflow(s: Settings) -> Process:
@@ -93,12 +110,13 @@ def _control(s: Settings) -> Process:
             "CONTROL_HOST": "127.0.0.1",
             "CONTROL_PORT": str(s.ports["control"]),
             "CONTROL_METRICS_PORT": str(s.ports["control-metrics"]),
-            "CONTROL_DATABASE_URL": s.database_url,
+            "CONTROL_DATABASE_URL": s.application_url,
             "CONTROL_MLFLOW_URL": s.url("mlflow"),
             "CONTROL_TOKEN": s.control_token,
             "CONTROL_LOG_DIR": str(s.home.logs / "workflows"),
             "CONTROL_URL": s.url("control"),
             "CONTROL_WORKFLOWS": "local",
+            "CONTROL_EVIDENTLY": str(EVIDENTLY),
             "PIPELINE_GATEWAY_URL": s.url("gateway"),
             "PIPELINE_GATEWAY_KEY": s.pipeline_key,
         },
@@ -146,7 +164,7 @@ def _gateway(s: Settings, runners: list[Process]) -> Process:
             "GATEWAY_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(s.ports["gateway"]),
             "GATEWAY_METRICS_PORT": str(s.ports["gateway-metrics"]),
-            "GATEWAY_DATABASE_URL": s.database_url,
+            "GATEWAY_DATABASE_URL": s.application_url,
             "GATEWAY_CONTROL_URL": s.url("control"),
             "GATEWAY_CONTROL_TOKEN": s.control_token,
             "GATEWAY_RUNNERS": json.dumps({runner.environment["RUNNER_MODEL"]: runner.url for runner in runners}),
@@ -163,4 +181,21 @@ def _gateway(s: Settings, runners: list[Process]) -> Process:
         needs=frozenset({"migrations"}),
         after=frozenset({"control", *(runner.name for runner in runners)}),
         url=s.url("gateway"),
+    )
+
+
+def _frontend(s: Settings) -> Process:
+    return Process(
+        name="frontend",
+        command=_python("frontend"),
+        environment={
+            "FRONTEND_HOST": "127.0.0.1",
+            "FRONTEND_PORT": str(s.ports["frontend"]),
+            "FRONTEND_GATEWAY_URL": s.url("gateway"),
+            "FRONTEND_MLFLOW_URL": s.url("mlflow"),
+        },
+        probe=f"{s.url('frontend')}/_stcore/health",
+        needs=frozenset({"migrations"}),
+        after=frozenset({"gateway"}),
+        url=s.url("frontend"),
     )

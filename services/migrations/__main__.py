@@ -1,6 +1,8 @@
 """`python -m services.migrations`: brings the schema of DATABASE_URL up to date. Safe to run twice, and by several at once.
 
-A database that is still starting is waited for, MIGRATIONS_WAIT_SECONDS long (default: not at all).
+A database that is still starting is waited for, MIGRATIONS_WAIT_SECONDS long (default: not at all). MIGRATIONS_APPLICATION_ROLE names the role that the
+services connect as, where that is another one: it gets what they need, and nothing with which records could be rewritten. With
+MIGRATIONS_APPLICATION_PASSWORD the role is made where there is none, and has this password from then on.
 """
 
 import os
@@ -16,8 +18,10 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
+from services.kit.locks import AdvisoryLock
+from services.migrations.grants import grant, make
+
 HERE = Path(__file__).parent
-LOCK = 7239000
 
 
 def migrate(url: str) -> tuple[str | None, str | None]:
@@ -25,7 +29,7 @@ def migrate(url: str) -> tuple[str | None, str | None]:
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), connect_args={"application_name": "modelyard-migrations", "connect_timeout": 5})
     config = Config(HERE / "alembic.ini")
     with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
+        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": AdvisoryLock.MIGRATIONS})
         connection.commit()
         context = MigrationContext.configure(connection, opts={"version_table": "modelyard_version"})
         before = context.get_current_revision()
@@ -35,7 +39,11 @@ def migrate(url: str) -> tuple[str | None, str | None]:
             command.upgrade(config, "head")
         after = context.get_current_revision()
         connection.commit()
-        connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
+        if role := os.environ.get("MIGRATIONS_APPLICATION_ROLE"):
+            if password := os.environ.get("MIGRATIONS_APPLICATION_PASSWORD"):
+                make(connection, role, password)
+            grant(connection, role)
+        connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": AdvisoryLock.MIGRATIONS})
         connection.commit()
     engine.dispose()
     return before, after

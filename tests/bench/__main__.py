@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from services.local.paths import ROOT
-from tests.bench import claims, exactly, extras, machine, overload, report, schedule, wrk
+from tests.bench import claims, dashboard, drift, exactly, extras, history, machine, overload, report, rollouts, schedule, scored, wrk
 from tests.bench.model import Model
 from tests.bench.ours import Platform
 from tests.bench.ours import targets as our_targets
@@ -27,7 +27,7 @@ ENVIRONMENTS = ROOT / ".tools" / "bench"
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- results: written by make bench -->", "<!-- end of results -->"
 TARGETS = ("ours", "runner", "runner-bento", "bentoml", "fastapi", "tutorial", "mlserver")
-PARTS = ("rounds", "exactly", "memory", "tail", "cold_start", "batches", "csv", "overload", "workers")
+PARTS = ("rounds", "exactly", "memory", "tail", "cold_start", "batches", "csv", "overload", "workers", "history", "rollouts", "dashboard", "drift", "scored")
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -150,7 +150,25 @@ class Bench(ExitStack):
             self._overload()
         if ours and "workers" in only:
             self.extras["workers"] = extras.second_worker(self.platform, ours, options.seconds, self.note)
+        if ours and "rollouts" in only:
+            rounds, seconds = (4, 4.0) if options.quick else (9, 8.0)
+            self.extras["rollouts"] = rollouts.run(self.platform, ours, self.modes[-1], rounds, seconds, self.note)
+        if "history" in only and not options.quick:
+            self.extras["history"] = history.run(1_000_000, self.note)
+        if "dashboard" in only and not options.quick:
+            self._dashboard()
+        if "drift" in only:
+            self.extras["drift"] = drift.run(20 if options.quick else drift.RUNS, self.note)
+        if "scored" in only:
+            self.extras["scored"] = scored.run(self.platform, 100_000 if options.quick else 1_000_000, self.folder, self.note)
         return windows
+
+    def _dashboard(self) -> None:
+        if not dashboard.CHROMIUM.exists():
+            self.skip(f"the dashboard: it is measured with Chromium, and there is no {dashboard.CHROMIUM}")
+            return
+        account = self.platform.account
+        self.extras["dashboard"] = dashboard.run(self.platform.frontend(), account.username, account.password, self.note)
 
     def _exactly(self) -> None:
         urls = {"ours": (self.platform.settings.database_url, "predictions"), "tutorial": (self._tutorial_url(), "tutorial_predictions")}

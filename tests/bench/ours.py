@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from bentos import catalogue
 from services.local import paths, postgres, processes, state
 from services.local.process import Process
 from services.local.readiness import probe
@@ -35,6 +36,10 @@ class Account:
 
 class Platform:
     """PostgreSQL, control, the runner of one model and the gateway. `start` trains a version with the pipeline and promotes it."""
+
+    model = MODEL
+    other = next(name for name in catalogue.names() if name != MODEL)
+    """One without a runner."""
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
@@ -77,26 +82,83 @@ class Platform:
         self.running[process.name] = started
         return started
 
-    def _train(self) -> dict[str, Any]:
-        """The pipeline's steps, one process each, as a workflow runs them. Returns what `register` said, with `version` and `engine`."""
+    def _train(self, *ingest: str) -> dict[str, Any]:
+        """The pipeline's steps, one process each, as a workflow runs them. Returns what `register` said, with `version` and `engine`.
+
+        Of the catalogue's data; from others, chosen by `ingest`, the version is not promoted.
+        """
+        step = self._step
+        run = step("ingest", "--rows", str(models.ROWS), *ingest)["run_id"]
+        for verb in PIPELINE[:-1]:
+            result = step(verb, "--run-id", run)
+        # The gate is not what is measured here: its latency bound would judge a busy machine.
+        if not ingest:
+            step("promote", "--version", str(result["version"]), "--force", "--reason", "bench")
+        return result
+
+    def _step(self, verb: str, *arguments: str) -> dict[str, Any]:
         environment = {
             "PIPELINE_ENVIRONMENT": "local",
             "PIPELINE_CONTROL_URL": self.settings.url("control"),
             "PIPELINE_CONTROL_TOKEN": self.settings.control_token,
             "MLFLOW_TRACKING_URI": self.settings.url("mlflow"),
         }
+        command = [sys.executable, "-m", "services.pipeline", verb, "--model", MODEL, *arguments]
+        said = self._servers.finish(verb, command, environment=environment, cwd=paths.ROOT)
+        return dict(json.loads(said.strip().splitlines()[-1]))
 
-        def step(verb: str, *arguments: str) -> dict[str, Any]:
-            command = [sys.executable, "-m", "services.pipeline", verb, "--model", MODEL, *arguments]
-            said = self._servers.finish(verb, command, environment=environment, cwd=paths.ROOT)
-            return dict(json.loads(said.strip().splitlines()[-1]))
+    def challenger(self) -> str:
+        """Another version, which the runner has in its cache when this returns; and two of the other model, which nobody runs."""
+        mlflow = self._run(self.declared["mlflow"])
+        version = str(self._train("--seed", "8")["version"])
+        passed = {"verdict": {"passed": True, "rules": []}}
+        self.tell(f"models/{MODEL}/versions/{version}/verdict", passed)
+        described = {"run_id": "bench", "artifact": "bench", "source": "synthetic", "data_hash": "bench", "engine": "linear", "metrics": {}}
+        described["policy"] = {"threshold": 0.5, "costs": {"missed_positive": 1, "false_alarm": 1}, "risk_levels": {"medium": 0.5, "high": 1.5}}
+        for number in ("1", "2"):
+            self.tell(f"models/{self.other}/versions", described | {"version": number, "sha256": number * 64})
+            self.tell(f"models/{self.other}/versions/{number}/verdict", passed)
+        about = {"reason": "bench", "actor": "bench"}
+        self.tell(f"models/{self.other}/promote", about | {"version": "1"})
+        self.tell(f"models/{MODEL}/challenger", about | {"version": version, "mode": "shadow"})
+        deadline = time.monotonic() + 60
+        while not json.loads(ask(f"{self.runner_url}/slots")[1])["challenger"]:
+            if time.monotonic() > deadline:
+                raise RuntimeError("the runner does not load the challenger")
+            time.sleep(0.1)
+        if mlflow is not None:
+            mlflow.stop()
+        return version
 
-        run = step("ingest", "--rows", str(models.ROWS))["run_id"]
-        for verb in PIPELINE[:-1]:
-            result = step(verb, "--run-id", run)
-        # The gate is not what is measured here: its latency bound would judge a busy machine.
-        step("promote", "--version", str(result["version"]), "--force", "--reason", "bench")
-        return result
+    def replay(self, version: str, rows: int) -> dict[str, Any]:
+        """What the pipeline's step says of that version beside the newest rows."""
+        mlflow = self._run(self.declared["mlflow"])
+        found = self._step("replay", "--version", version, "--limit", str(rows))
+        if mlflow is not None:
+            mlflow.stop()
+        return found
+
+    def start_mlflow(self) -> Server:
+        """Again: once the runner has its version, nobody needs it."""
+        started = self._run(self.declared["mlflow"])
+        if started is None:
+            raise RuntimeError("MLflow is not a lasting process")
+        return started
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The gateway's answer to the administrator. Raises RuntimeError when it refuses."""
+        headers = {"Authorization": f"Bearer {self.token()}", "Content-Type": "application/json"}
+        status, said = ask(self.url + path, None if body is None else json.dumps(body).encode(), headers)
+        if status not in (200, 202):
+            raise RuntimeError(f"gateway: {path}: {status} {said[:300].decode(errors='replace')}")
+        return dict(json.loads(said))
+
+    def tell(self, path: str, body: dict[str, Any]) -> None:
+        """Raises RuntimeError when control refuses."""
+        headers = {"Authorization": f"Bearer {self.settings.control_token}", "Content-Type": "application/json"}
+        status, said = ask(f"{self.settings.url('control')}/{path}", json.dumps(body).encode(), headers)
+        if status >= 300:
+            raise RuntimeError(f"control: {path}: {status} {said[:300].decode(errors='replace')}")
 
     def gateway(self, workers: int) -> Server:
         """The gateway anew, with that many worker processes."""
@@ -107,6 +169,11 @@ class Platform:
         if started is None:
             raise RuntimeError("the gateway is not a lasting process")
         return started
+
+    def frontend(self) -> str:
+        """The dashboard's address, where it answers now."""
+        self._run(self.declared["frontend"])
+        return self.settings.url("frontend")
 
     @property
     def url(self) -> str:

@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 from bentos import catalogue, contract
 from bentos.contract import Examples, Floats
+from bentos.serving import intervals
 
 ROWS = 1500
 SOME = 200
@@ -102,11 +103,32 @@ def test_regression_answers_from_the_raw_output(model: str) -> None:
     if catalogue.load().models[model].task != "regression":
         pytest.skip("only a regression makes its own answers")
     examples = examples_of(model).take(np.arange(SOME))
-    fields = contract.features(model).answer(np.zeros(len(examples)), examples.columns)  # type: ignore[attr-defined]
+    shifts = {"shifts": dict.fromkeys(intervals.NAMES, 0.5)} if intervals.has(model) else {}
+    fields = contract.features(model).answer(np.zeros(len(examples)), examples.columns, **shifts)  # type: ignore[attr-defined]
     output: type[BaseModel] = contract.schema(model).Output
     assert set(fields) == set(output.model_fields)
     for row in contract.rows_of_columns(fields, contract.kinds(output)):
         output.model_validate(row)
+
+
+def test_intervals_are_shifts_of_the_score(model: str) -> None:
+    if not intervals.has(model):
+        assert not set(intervals.NAMES) & set(contract.schema(model).Output.model_fields)
+        pytest.skip("this model has no intervals")
+    examples, features = examples_of(model).take(np.arange(SOME)), contract.features(model)
+    scores = np.linspace(-1, 1, SOME)
+    answered = features.answer(scores, examples.columns, {"lower_80": -0.25})  # type: ignore[attr-defined]
+    assert np.allclose(features.score_of(answered["prediction"], examples.columns), scores)  # type: ignore[attr-defined]
+    assert np.allclose(features.score_of(answered["lower_80"], examples.columns), scores - 0.25)  # type: ignore[attr-defined]
+
+
+def test_a_model_of_candles_takes_what_is_stored_of_them(model: str) -> None:
+    if catalogue.load().models[model].feed is None:
+        pytest.skip("nothing is collected for this model")
+    fields = contract.schema(model).Input.model_json_schema()["properties"]
+    assert set(fields) == {"asset", "interval", "as_of", "timestamp", "open", "high", "low", "close", "volume", "trades"}
+    assert fields["timestamp"]["minItems"] > 0
+    assert {"prediction", "naive", "forecast_for"} <= set(contract.schema(model).Output.model_fields)
 
 
 def test_matrix_is_finite_contiguous_and_as_wide_as_its_names(model: str) -> None:

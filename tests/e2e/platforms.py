@@ -1,28 +1,51 @@
-"""A running platform as its users meet it: the laptop's, or the one that the current KUBECONFIG leads to. The same checks are made of both."""
+"""A running platform as its users meet it: the laptop's, or the one that the current KUBECONFIG leads to. The same checks are made of both.
 
-import base64
+Which, MODELYARD_E2E says: `laptop` or `cluster`. Without it they are made of a cluster only if it is a local one with the platform on it: its pods are
+killed, its release is upgraded, and nobody wants that to happen to another because his KUBECONFIG happens to lead there.
+"""
+
 import csv
 import io
 import json
 import os
-import re
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 import httpx
 import psycopg
 import pytest
 
+from services.cluster.kubernetes import CONTEXT
+from services.cluster.place import Place
 from tests.e2e.conftest import Platform
 
-ON_CLUSTER = os.environ.get("MODELYARD_E2E") == "cluster"
-cluster_only = pytest.mark.skipif(not ON_CLUSTER, reason="MODELYARD_E2E=cluster asks for the platform of the current KUBECONFIG")
 NAMESPACE = os.environ.get("MODELYARD_NAMESPACE", "modelyard")
 USERNAME = "admin"
 ENDED = frozenset({"succeeded", "failed", "stopped"})
+
+
+def on_cluster() -> bool:
+    asked = os.environ.get("MODELYARD_E2E")
+    if asked is not None:
+        assert asked in {"laptop", "cluster"}, f"MODELYARD_E2E is {asked!r}: laptop or cluster"
+        return asked == "cluster"
+    return said("kubectl", "config", "current-context") == CONTEXT and bool(said("kubectl", "-n", NAMESPACE, "get", "service", "gateway", "-o", "name"))
+
+
+def said(*command: str) -> str:
+    """Nothing when there is no such program, or it fails."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+ON_CLUSTER = on_cluster()
+cluster_only = pytest.mark.skipif(not ON_CLUSTER, reason="needs a platform on a cluster: `make kind`, or MODELYARD_E2E=cluster for the current KUBECONFIG's")
+laptop_only = pytest.mark.skipif(ON_CLUSTER, reason="of a platform that is brought up on this machine: MODELYARD_E2E=laptop")
 
 
 class Anywhere(Protocol):
@@ -60,52 +83,39 @@ class Laptop:
 class Cluster:
     """What `make kind`, or `helm install`, brought up in a namespace."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, place: Place) -> None:
         self.url = url
-        self.password = self.secret("admin-password")
-        self._forwarded: subprocess.Popen[str] | None = None
+        self.place = place
+        self.password = place.secret("modelyard", "admin-password")
+        self._forwarded = ExitStack()
 
-    def kubectl(self, *arguments: str, seconds: float = 300, given: str | None = None) -> str:
-        command = ["kubectl", "-n", NAMESPACE, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False, input=given)
-        assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        return done.stdout
+    def kubectl(self, *arguments: str, given: str | None = None) -> str:
+        return self.place.kubectl(*arguments, what=f"kubectl {' '.join(arguments)[:200]}", given=given)
 
     def get(self, *arguments: str) -> Any:
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
-    def secret(self, key: str, name: str = "modelyard") -> str:
-        return base64.b64decode(self.get("secret", name)["data"][key]).decode()
-
     def sql(self, query: str) -> list[list[str]]:
-        said = self.kubectl("exec", "-i", "postgres-0", "--", "psql", "-U", "modelyard", "-d", "modelyard", "--csv", "-t", "-q", "-f", "-", given=query)
-        return list(csv.reader(io.StringIO(said)))
+        rows = self.kubectl("exec", "-i", "postgres-0", "--", "psql", "-U", "modelyard", "-d", "modelyard", "--csv", "-t", "-q", "-f", "-", given=query)
+        return list(csv.reader(io.StringIO(rows)))
 
     def control(self) -> httpx.Client:
         self.close()
-        self._forwarded = subprocess.Popen(["kubectl", "-n", NAMESPACE, "port-forward", "service/control", ":8001"], stdout=subprocess.PIPE, text=True)
-        assert self._forwarded.stdout is not None
-        port = re.search(r"127\.0\.0\.1:(\d+)", self._forwarded.stdout.readline())
-        assert port, "kubectl port-forward said no port"
-        headers = {"Authorization": f"Bearer {self.secret('control-token')}"}
-        return httpx.Client(base_url=f"http://127.0.0.1:{port[1]}", headers=headers, timeout=60)
+        url = self._forwarded.enter_context(self.place.forwarded("service/control", 8001))
+        return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {self.place.secret('modelyard', 'control-token')}"}, timeout=60)
 
     def close(self) -> None:
-        if self._forwarded is not None:
-            self._forwarded.terminate()
-            self._forwarded.communicate()
-            self._forwarded = None
+        self._forwarded.close()
 
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """The platform behind the current KUBECONFIG, whose gateway has a NodePort on this machine (or MODELYARD_URL says where it is)."""
-    command = ["kubectl", "-n", NAMESPACE, "get", "service", "gateway", "-o", "jsonpath={.spec.ports[?(@.name=='http')].nodePort}"]
-    asked = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    url = os.environ.get("MODELYARD_URL") or (f"http://127.0.0.1:{asked.stdout}" if asked.stdout else None)
-    assert asked.returncode == 0, f"the current KUBECONFIG leads to no platform (`make kind` makes one): {asked.stderr}"
+    place = Place(NAMESPACE)
+    ports = {one["name"]: one.get("nodePort") for one in place.document("service", "gateway")["spec"]["ports"]}
+    url = os.environ.get("MODELYARD_URL") or (f"http://127.0.0.1:{ports['http']}" if ports["http"] else None)
     assert url, "the gateway has no NodePort: MODELYARD_URL says where it answers"
-    found = Cluster(url)
+    found = Cluster(url, place)
     try:
         yield found
     finally:

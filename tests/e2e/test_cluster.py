@@ -1,4 +1,4 @@
-"""What is done to a platform on a cluster while somebody asks without a pause. Needs MODELYARD_E2E=cluster, and a platform that has models to serve."""
+"""What is done to a platform on a cluster while somebody asks without a pause. Needs a cluster, and a platform there that has models to serve."""
 
 import json
 import re
@@ -13,6 +13,7 @@ import pytest
 
 from bentos import catalogue
 from bentos.schemas import schema
+from services.cluster.place import Place
 from tests.e2e.calling import Calls, calling
 from tests.e2e.platforms import NAMESPACE, Cluster, cluster, cluster_only, stored, token, train, within
 
@@ -50,8 +51,8 @@ def nobody_notices(where: Cluster, headers: dict[str, str], model: str = MODEL) 
 
 def upgrade(*settings: str) -> None:
     """With other values, each `key=value`; returns when all is ready."""
-    chart = ["helm", "upgrade", "modelyard", str(ROOT / "charts/modelyard"), "-n", NAMESPACE, "--reuse-values", "--wait", "--timeout", "5m"]
-    subprocess.run([*chart, *(f"--set={setting}" for setting in settings)], check=True, capture_output=True)
+    changes = ["--reuse-values", *(f"--set={setting}" for setting in settings)]
+    Place(NAMESPACE).helm("upgrade", "modelyard", str(ROOT / "charts/modelyard"), *changes, "--wait", "--timeout", "5m", what=f"upgrade with {settings}")
 
 
 def settled(where: Cluster, workload: str) -> None:
@@ -91,20 +92,21 @@ def test_what_predictions_do_not_need_is_away(where: Cluster, headers: dict[str,
 
 def test_new_images_of_gateway_control_and_runners(where: Cluster, headers: dict[str, str]) -> None:
     """The same programs under other names: what an upgrade does to pods, without what it would change."""
-    components = {"gateway": "gateway", "control": "control", RUNNER: f"runners.{MODEL}"}
-    images = {component: f"modelyard/{component}" for component in components}
-    tag = f"again-{int(time.time())}"
-    for image in images.values():
-        subprocess.run(["docker", "tag", f"{image}:dev", f"{image}:{tag}"], check=True)
-        subprocess.run(["kind", "load", "docker-image", f"{image}:{tag}", "--name", "modelyard"], check=True)
+    workloads = {"gateway": "statefulset/gateway", "control": "deployment/control", f"runners.{MODEL}": f"deployment/{RUNNER}"}
+    before = {value: where.get(workload)["spec"]["template"]["spec"]["containers"][0]["image"] for value, workload in workloads.items()}
+    after = {value: f"{image.partition(':')[0]}:again-{int(time.time())}" for value, image in before.items()}
+    for image in after.values():
+        subprocess.run(["docker", "tag", f"{image.partition(':')[0]}:dev", image], check=True)
+        subprocess.run(["kind", "load", "docker-image", image, "--name", "modelyard"], check=True)
     try:
         with nobody_notices(where, headers):
-            upgrade(*(f"{components[component]}.image={image}:{tag}" for component, image in images.items()))
+            upgrade(*(f"{value}.image={image}" for value, image in after.items()))
         running = {one["image"] for pod in where.get("pods")["items"] for one in pod["spec"]["containers"]}
-        assert {f"{image}:{tag}" for image in images.values()} <= running
+        assert set(after.values()) <= running
     finally:
         with nobody_notices(where, headers):
-            upgrade(*(f"{place}.image=" for place in components.values()))
+            upgrade(*(f"{value}.image={image}" for value, image in before.items()))
+        subprocess.run(["docker", "image", "rm", "--no-prune", *after.values()], check=False, capture_output=True)
 
 
 def test_a_promotion_by_a_workflow(where: Cluster, headers: dict[str, str]) -> None:

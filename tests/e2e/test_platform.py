@@ -1,4 +1,4 @@
-"""What a platform promises wherever it runs: these tests are made of the laptop's, and with MODELYARD_E2E=cluster of the one behind the current KUBECONFIG."""
+"""What a platform promises wherever it runs: these tests are made of the laptop's or of a cluster's."""
 
 import csv
 import io
@@ -43,6 +43,11 @@ def test_every_model_answers_and_the_answer_is_audited(where: Anywhere, client: 
     assert row[:3] == [model, document["model_version"], "admin"]
     assert float(row[3]) == document["prediction"]
     assert client.get(f"/predictions/{document['prediction_id']}").json()["model_version"] == document["model_version"]
+
+
+def test_the_services_do_not_own_what_they_record(where: Anywhere) -> None:
+    owning = "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name ~ '^modelyard-(gateway|control)'"
+    assert where.sql(owning) == [["modelyard_app"]]
 
 
 def test_a_csv_batch_comes_back_whole_and_every_row_is_audited(where: Anywhere, client: httpx.Client) -> None:

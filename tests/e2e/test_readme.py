@@ -21,6 +21,9 @@ import pytest
 
 from bentos.schemas import schema
 from tests.e2e.conftest import FOURTH, ROOT, Platform
+from tests.e2e.platforms import laptop_only
+
+pytestmark = laptop_only
 
 MODEL = "attrition"
 
@@ -123,6 +126,11 @@ def test_a_fourth_model_is_everywhere(platform: Platform) -> None:
     openapi = json.loads(platform.run("curl", "-s", f"{url(platform)}/openapi.json", "-H", f"Authorization: Bearer {token}").stdout)
     assert f"/predict/{FOURTH}" in openapi["paths"]
     assert "Wine" in openapi["components"]["schemas"]
+    row = json.dumps({"alcohol": 12.5, "acidity": None, "organic": True, "grape": "red"})
+    asked = ["curl", "-s", f"{url(platform)}/predict/{FOURTH}/explain", "-H", f"Authorization: Bearer {token}", "-H", "Content-Type: application/json"]
+    explained = json.loads(platform.run(*asked, "-d", row).stdout)
+    assert {"alcohol", "organic", "red", "grape_known"} <= {part["field"] for part in explained["contributions"]}
+    assert abs(explained["base_value"] + sum(part["contribution"] for part in explained["contributions"]) - explained["output"]) < 1e-9
     wines = platform.folder / "wines.csv"
     wines.write_text("alcohol,acidity,organic,grape,good\n" + "9,5,yes,red,0\n16,,no,white,1\n" * 30)
     evaluated = json.loads(platform.modelyard("evaluate", FOURTH, "--data", str(wines), "--json").stdout)

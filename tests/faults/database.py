@@ -24,7 +24,7 @@ from bentos.schemas import schema
 from services.gateway.predictions.spool.files import of_kind
 from services.gateway.reconcile import is_sound, reconcile, shown
 from services.kit import postgres
-from tests.conftest import ROOT, Cluster, find_free_port
+from tests.conftest import APPLICATION, ROOT, Cluster, find_free_port
 from tests.fakes import RunnerServer
 from tests.gateway_process import GatewayProcess, gateway_process, until
 
@@ -47,7 +47,8 @@ class Server(Cluster):
         self.run()
         with psycopg.connect(f"{self.url}/postgres", autocommit=True) as admin:
             admin.execute("CREATE DATABASE gateway")
-        environment = os.environ | {"DATABASE_URL": f"{self.url}/gateway"}
+        role = {"MIGRATIONS_APPLICATION_ROLE": APPLICATION, "MIGRATIONS_APPLICATION_PASSWORD": "of tests"}
+        environment = os.environ | {"DATABASE_URL": f"{self.url}/gateway"} | role
         subprocess.run([sys.executable, "-m", "services.migrations"], check=True, cwd=ROOT, env=environment, capture_output=True)
 
     def run(self) -> None:

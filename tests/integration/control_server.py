@@ -15,6 +15,7 @@ from bentos import catalogue
 from bentos.catalogue import Catalogue
 from services.control.app import create_app
 from services.control.settings import Settings
+from tests.conftest import application
 
 TOKEN = "a-token-for-tests-of-control-0123456789"
 FAKE_PIPELINE = [sys.executable, "-S", str(Path(__file__).with_name("fake_pipeline.py"))]
@@ -52,7 +53,7 @@ async def control(
     **more: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client with the token; control has ended when the block has. `more` are settings."""
-    settings = Settings(database_url=database_url, mlflow_url="http://mlflow:5000", token=TOKEN, log_dir=log_dir, **more)
+    settings = Settings(database_url=application(database_url), token=TOKEN, log_dir=log_dir, **{"kraken_url": "", "mlflow_url": "http://mlflow:5000"} | more)
     app = create_app(settings, models or catalogue.load(), pipeline=pipeline or ["false"], environment={"PATH": os.environ["PATH"], **(environment or {})})
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2))
     task = asyncio.create_task(server.serve())

@@ -15,6 +15,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.conftest import application
 from tests.integration.control_server import TOKEN, step_pids, until
 from tests.integration.test_control_workflows import alive, submit
 
@@ -24,7 +25,7 @@ QUICK = 3.0
 
 
 def environment(database_url: str, port: int, folder: Path, **more: str) -> dict[str, str]:
-    ours = {"HOST": "127.0.0.1", "PORT": str(port), "METRICS_PORT": "0", "DATABASE_URL": database_url, "MLFLOW_URL": "http://m", "TOKEN": TOKEN}
+    ours = {"HOST": "127.0.0.1", "PORT": str(port), "METRICS_PORT": "0", "DATABASE_URL": application(database_url), "MLFLOW_URL": "http://m", "TOKEN": TOKEN}
     ours |= {"LOG_DIR": str(folder / "logs"), **more}
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **{f"CONTROL_{name}": value for name, value in ours.items()}}
 

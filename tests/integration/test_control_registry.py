@@ -112,18 +112,32 @@ async def test_evaluation_is_the_champions(client: httpx.AsyncClient) -> None:
     assert (found["model"], found["version"], found["metrics"]) == (MODEL, "1", version("1")["metrics"])
 
 
-async def test_best_is_by_the_gates_metric(client: httpx.AsyncClient) -> None:
+async def test_best_is_by_the_gates_metric_and_of_a_regression_by_its_mse(client: httpx.AsyncClient) -> None:
     assert (await client.get(f"{URL}/best")).status_code == 404
     for number, value in (("1", 0.7), ("2", 0.9), ("3", 0.8)):
         await client.post(f"{URL}/versions", json=version(number, value=value))
-        ratio = version(number, value=value, metric="rmse_ratio") | {"policy": None}
+        ratio = version(number, value=value, metric="mse") | {"policy": None}
         await client.post("/models/crypto_price/versions", json=ratio)
     highest, lowest = (await client.get(f"{URL}/best")).json(), (await client.get("/models/crypto_price/best")).json()
     assert (highest["version"], highest["metric"], highest["value"]) == ("2", "roc_auc", 0.9)
-    assert (lowest["version"], lowest["metric"], lowest["value"]) == ("1", "rmse_ratio", 0.7)
+    assert (lowest["version"], lowest["metric"], lowest["value"]) == ("1", "mse", 0.7)
     await client.post(f"{URL}/versions", json=version("4", value=0.75) | {"source": "files"})
     real = (await client.get(f"{URL}/best")).json()
     assert (real["version"], real["value"]) == ("4", 0.75), "invented data is no measure of the world"
+
+
+async def test_models_and_versions_are_listed_page_by_page(client: httpx.AsyncClient) -> None:
+    await registered(client, MODEL, "1", "2", "3", "10")
+    for path, name, key, expected in (
+        ("/models", "models", "name", ["attrition", "credit_scoring", "crypto_price"]),
+        (f"{URL}/versions", "versions", "version", ["10", "3", "2", "1"]),
+    ):
+        whole = (await client.get(path)).json()
+        assert ([one[key] for one in whole[name]], whole["next"]) == (expected, None)
+        first = (await client.get(path, params={"limit": 2})).json()
+        second = (await client.get(path, params={"limit": 2, "cursor": first["next"]})).json()
+        assert ([one[key] for one in first[name] + second[name]], second["next"]) == (expected, None)
+    assert (await client.get(f"{URL}/versions", params={"cursor": "11"})).json() == {"versions": [], "next": None}
 
 
 async def test_the_latest_prediction_is_the_newest_row_of_the_audit(client: httpx.AsyncClient, database_url: str) -> None:

@@ -54,8 +54,10 @@ async def test_nothing_serves_at_first(client: httpx.AsyncClient) -> None:
         "deployment": None,
         "champion": None,
         "challenger": None,
+        "challenger_policy": None,
         "shadow_percent": 0,
         "canary_percent": 0,
+        "watch_seconds": 0,
         "policy": None,
     }
     assert (await client.get("/serving/nothing")).status_code == 404

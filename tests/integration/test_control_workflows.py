@@ -3,7 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+import shlex
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ import httpx
 import psutil
 import psycopg
 import pytest
+from mlflow import MlflowClient
 
 from tests.integration.control_server import FAKE_PIPELINE, control, step_pids, until
 
@@ -28,9 +30,9 @@ class Pipeline:
         self.folder = folder
         self.calls_file = folder / "calls"
 
-    def control(self, **modes: str) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    def control(self, settings: Mapping[str, Any] | None = None, **modes: str) -> AbstractAsyncContextManager[httpx.AsyncClient]:
         environment = {f"FAKE_{verb.upper()}": mode for verb, mode in modes.items()} | {"FAKE_CALLS": str(self.calls_file), "MLFLOW_TRACKING_URI": "http://m"}
-        return control(self.database_url, self.folder / "logs", pipeline=FAKE_PIPELINE, environment=environment)
+        return control(self.database_url, self.folder / "logs", pipeline=FAKE_PIPELINE, environment=environment, **(settings or {}))
 
     def calls(self) -> list[list[str]]:
         return [json.loads(line) for line in self.calls_file.read_text().splitlines()]
@@ -94,16 +96,76 @@ async def test_scoring_and_predicting_are_runs_like_training(pipeline: Pipeline)
     async with pipeline.control() as client:
         scored = await ended(client, (await submit(client, kind="score", rows=600, version="4", partitions=2)).json())
         predicted = await ended(client, (await submit(client, kind="predict", rows=5, source="synthetic")).json())
+        generated = await ended(client, (await submit(client, kind="generate", rows=600, seed=3, drift=0.5)).json())
     assert pipeline.calls() == [
         ["ingest", "--model=attrition", "--rows=600"],
         ["partition", "--model=attrition", "--run-id=run-1", "--version=4", "--partitions=2"],
         ["score", "--model=attrition", "--run-id=run-1"],
         ["gather", "--model=attrition", "--run-id=run-1"],
         ["predict", "--model=attrition", "--source=synthetic", "--rows=5", f"--key={predicted['id']}"],
+        ["generate", "--model=attrition", "--rows=600", "--seed=3", "--drift=0.5"],
     ]
     assert (scored["kind"], scored["status"], scored["parameters"]) == ("score", "succeeded", {"rows": 600, "version": "4", "partitions": 2})
     assert scored["result"] == {"run_id": "run-1", "version": "4", "rows": 600, "parts": 2, "metrics": {"roc_auc": 0.8}}
     assert (predicted["status"], predicted["result"]["batch_id"]) == ("succeeded", "b-1")
+    assert (generated["status"], generated["result"]["artifact"]) == ("succeeded", "1/run-1/artifacts/data/dataset.csv")
+
+
+async def test_a_step_that_needs_evidently_runs_where_that_is(pipeline: Pipeline, mlflow_url: str, tmp_path: Path) -> None:
+    """And its page can be had from control afterwards."""
+    client, page = MlflowClient(mlflow_url), tmp_path / "report.html"
+    page.write_text("<html>drift</html>")
+    kept = client.create_run(client.create_experiment(f"evidently {uuid4()}"))
+    client.log_artifact(kept.info.run_id, str(page), "evidently")
+    artifact = f"{kept.info.artifact_uri.split(':/', 1)[-1].strip('/')}/evidently/report.html"
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/apart\nshift 2\nexec {shlex.join(FAKE_PIPELINE)} "$@"\n')
+    python.chmod(0o755)
+    async with pipeline.control({"evidently": python, "mlflow_url": mlflow_url}, artifact=artifact) as control:
+        run = await ended(control, (await submit(control, kind="evidently", rows=600)).json())
+        found = await control.get(f"/models/attrition/drift/evidently/{run['id']}")
+        missing = [await control.get(f"/models/{model}/drift/evidently/{id}") for model, id in (("credit_scoring", run["id"]), ("attrition", uuid4()))]
+    assert (run["status"], [step["name"] for step in run["steps"]]) == ("succeeded", ["sample", "evidently"])
+    assert pipeline.calls() == [["sample", "--model=attrition", "--rows=600"], ["evidently", "--model=attrition", "--run-id=run-1"]]
+    assert (tmp_path / "apart").read_text() == "-m services.pipeline evidently --model=attrition --run-id=run-1\n"
+    assert (found.status_code, found.text) == (200, "<html>drift</html>")
+    assert [one.status_code for one in missing] == [404, 404]
+
+
+async def test_where_evidently_is_not_installed_its_page_is_refused_at_once(pipeline: Pipeline, tmp_path: Path) -> None:
+    for settings in ({}, {"evidently": tmp_path / "nothing" / "python"}):
+        async with pipeline.control(settings) as client:
+            refused = await submit(client, kind="evidently")
+            assert (refused.status_code, refused.json()["detail"]) == (409, "Evidently is not installed beside this control: `make evidently` does it.")
+            assert (await client.get("/workflows")).json()["workflows"] == []
+
+
+async def test_a_check_for_drift_is_a_run_with_parameters_of_its_own(pipeline: Pipeline) -> None:
+    async with pipeline.control() as client:
+        checked = await ended(client, (await submit(client, kind="drift", rows=600, hours=24)).json())
+        wrong = await submit(client, kind="drift", source="synthetic")
+    assert pipeline.calls() == [["drift", "--model=attrition", "--rows=600", "--hours=24"], ["performance", "--model=attrition"]]
+    assert (checked["status"], checked["parameters"]) == ("succeeded", {"rows": 600, "hours": 24})
+    assert [step["result"]["report"] for step in checked["steps"]] == [1, 2]
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "parameters.source")
+
+
+async def test_runs_are_listed_page_by_page_and_by_what_they_are(pipeline: Pipeline) -> None:
+    async with pipeline.control() as client:
+        made = [(await submit(client, model, kind)).json()["id"] for model in ("attrition", "credit_scoring") for kind in ("predict", "generate", "predict")]
+        for wanted in ({}, {"model": "attrition"}, {"kind": "generate"}, {"model": "attrition", "kind": "predict"}):
+            pages, cursor = [], ""
+            while cursor is not None:
+                page = (await client.get("/workflows", params={"limit": 2, **wanted, **({"cursor": cursor} if cursor else {})})).json()
+                assert len(page["workflows"]) <= 2
+                pages += [(one["id"], one["model"], one["kind"]) for one in page["workflows"]]
+                cursor = page["next"]
+            assert [one[0] for one in pages] == sorted((one[0] for one in pages), reverse=True)
+            assert {one[0] for one in pages} <= set(made)
+            assert all(one[1] == wanted.get("model", one[1]) and one[2] == wanted.get("kind", one[2]) for one in pages)
+            assert len(pages) == {0: 6, 1: 3 if "model" in wanted else 2, 2: 2}[len(wanted)]
+        assert (await client.get("/workflows", params={"cursor": str(uuid4())})).json() == {"workflows": [], "next": None}
+        assert (await client.get("/workflows", params={"kind": "x"})).status_code == 422
 
 
 async def test_a_version_that_the_gate_refuses_is_no_failure(pipeline: Pipeline) -> None:
@@ -209,6 +271,8 @@ async def test_a_restart_fails_what_ran_and_begins_what_was_queued(pipeline: Pip
         ("predict", {"rows": 100_001}, "parameters.rows"),
         ("predict", {"version": "4"}, "parameters.version"),
         ("predict", {"source": "files"}, "parameters.data_dir"),
+        ("generate", {"source": "synthetic"}, "parameters.source"),
+        ("generate", {"rows": 99}, "parameters.rows"),
         ("evaluate", {}, "kind"),
     ],
 )
@@ -242,7 +306,7 @@ async def test_bad_parameters_are_named(pipeline: Pipeline, parameters: dict[str
         answer = await submit(client, **parameters)
         assert answer.status_code == 422
         assert [error["field"] for error in answer.json()["errors"]] == [field]
-        assert (await client.get("/workflows")).json() == {"workflows": []}
+        assert (await client.get("/workflows")).json() == {"workflows": [], "next": None}
 
 
 async def test_unknown_things_are_not_found(pipeline: Pipeline) -> None:

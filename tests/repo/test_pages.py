@@ -10,15 +10,22 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic_settings import BaseSettings
 
 from bentos.serving.settings import RunnerSettings
+from frontend.settings import Settings as FrontendSettings
 from services.control.settings import Settings as ControlSettings
 from services.gateway.settings import Settings as GatewaySettings
-from services.kit.settings import Settings
 from services.pipeline.settings import PipelineSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-PROCESSES: dict[str, type[Settings]] = {"Gateway": GatewaySettings, "Control": ControlSettings, "Runner": RunnerSettings, "Pipeline": PipelineSettings}
+PROCESSES: dict[str, type[BaseSettings]] = {
+    "Gateway": GatewaySettings,
+    "Control": ControlSettings,
+    "Runner": RunnerSettings,
+    "Pipeline": PipelineSettings,
+    "Frontend": FrontendSettings,
+}
 
 INTRODUCTION = """# Settings
 
@@ -28,11 +35,11 @@ compared with it by a test.
 """
 
 
-def sentences(kind: type[Settings]) -> dict[str, str]:
+def sentences(kind: type[BaseSettings]) -> dict[str, str]:
     """The sentence after each field, of the class and those it inherits from."""
     found: dict[str, str] = {}
     for cls in kind.__mro__:
-        if not issubclass(cls, Settings):
+        if not issubclass(cls, BaseSettings) or cls is BaseSettings:
             continue
         path = Path(str(sys.modules[cls.__module__].__file__))
         tree = ast.parse(path.read_text())

@@ -103,7 +103,7 @@ def test_nothing_unfinished_or_of_one_machine_is_committed(word: str) -> None:
     assert not offenders, "\n".join(offenders)
 
 
-@pytest.mark.parametrize("path", [path for path in modules("services", "bentos") if path.name == "settings.py"], ids=str)
+@pytest.mark.parametrize("path", [path for path in modules("services", "bentos", "frontend") if path.name == "settings.py"], ids=str)
 def test_every_setting_is_followed_by_its_sentence(path: Path) -> None:
     for node in ast.walk(ast.parse(source(path))):
         if not isinstance(node, ast.ClassDef):

@@ -53,7 +53,8 @@ def _show(board: Board, run: dict[str, Any]) -> None:
     detail = " ".join(parts)
     if run["status"] == "succeeded":
         result = run["result"] or {}
-        board.show(name, "done", f"version {result.get('version')} " + ("serves" if result.get("promoted") else "was refused by the gate"))
+        became = "serves" if result.get("promoted") else "is tried in the shadow" if result.get("challenger") else "was refused by the gate"
+        board.show(name, "done", f"version {result.get('version')} {became}")
     elif run["status"] in ENDED:
         board.show(name, "failed", run["error"] or run["status"])
     else:

@@ -10,7 +10,7 @@ from services.kit import metrics
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="Linux only")
 
-BUSY = "import time; end = time.process_time() + 0.3; held = bytearray(30_000_000)\nwhile time.process_time() < end: pass\nprint(flush=True); time.sleep(60)"
+BUSY = "import time; end = time.process_time() + 0.3; held = bytearray(30_000_000)\nwhile time.process_time() < end: pass\nprint(flush=True); time.sleep(5)"
 
 
 def described(**folders: Path) -> CollectorRegistry:
@@ -33,7 +33,7 @@ def test_what_children_use_counts_while_they_live_and_after() -> None:
         assert child.stdout is not None
         child.stdout.readline()
         with_child = value(registry, names[0])
-        assert with_child >= cpu + 0.3
+        assert with_child >= cpu + 0.29  # the kernel counts in hundredths
         assert value(registry, names[1]) >= memory + 30_000_000
         assert value(registry, names[2]) >= files + 3
         child.kill()

@@ -1,17 +1,20 @@
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from services.cli import COMMANDS
 from services.commands.evaluate import _files
 from services.commands.scoring import chunks
 from services.local.failure import Failure
+from tests.beside import beside
 from tests.conftest import ROOT
+from tests.fakes import Served
 
 
 def modelyard(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -27,7 +30,21 @@ def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("status",), ("token",), ("models",), ("predict", "attrition"), ("train", "attrition"), ("ledger", "attrition"), ("users", "list")]
+    "arguments",
+    [
+        ("status",),
+        ("token",),
+        ("models",),
+        ("predict", "attrition"),
+        ("train", "attrition"),
+        ("ledger", "attrition"),
+        ("users", "list"),
+        ("keys", "list"),
+        ("workflows", "list"),
+        ("assets", "list"),
+        ("drift", "check", "attrition"),
+        ("performance", "attrition"),
+    ],
 )
 def test_without_a_platform_a_sentence_says_what_to_do(arguments: tuple[str, ...], tmp_path: Path) -> None:
     shown = modelyard(tmp_path, *arguments)
@@ -54,17 +71,23 @@ def test_a_wrong_use_ends_with_2(tmp_path: Path) -> None:
         ("predict", "attrition", "--output", "x.txt"),
         ("evaluate", "attrition"),
         ("logs", "nonsense"),
+        ("workflows", "list", "--kind", "nonsense"),
+        ("workflows", "list", "--status", "nonsense"),
+        ("outcomes", "import", "nothing.csv"),
     ):
         assert modelyard(tmp_path, *arguments).returncode == 2, arguments
 
 
 def test_status_is_quick(tmp_path: Path) -> None:
-    def seconds() -> float:
-        began = time.monotonic()
-        modelyard(tmp_path, "status")
-        return time.monotonic() - began
+    """By the processor's time, whoever else uses it."""
 
-    assert min(seconds() for _ in range(3)) < 1.0, "heavy imports belong into the commands that need them"
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        modelyard(tmp_path, "status")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) < 0.8, "heavy imports belong into the commands that need them"
 
 
 def test_files_may_be_named_one_by_one_or_by_their_folder(tmp_path: Path) -> None:
@@ -84,3 +107,44 @@ def test_chunks_keep_to_rows_and_bytes() -> None:
     large = [{"x": "y" * 900} for _ in range(10)]
     assert all(len(body) < 3000 for _, body in chunks(large, most_bytes=2800))
     assert sum(count for count, _ in chunks(large, most_bytes=2800)) == 10
+
+
+class Elsewhere(Served):
+    """The gateway of a platform on another machine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.asked.append(f"{request.method} {request.path}")
+        if request.path == "/auth/login":
+            given = await request.json()
+            right = given == {"username": "admin", "password": "theirs"}
+            return web.json_response({"access_token": "abc", "expires_in": 3600}) if right else web.json_response({"detail": "Wrong."}, status=401)
+        if request.headers.get("Authorization") != "Bearer abc":
+            return web.json_response({"detail": "Who?"}, status=401)
+        return web.json_response({"model": "attrition", "rows": 1, "ok": True, "head": "f00d", "broken": [], "known": None})
+
+
+def test_commands_ask_the_gateway_that_they_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Elsewhere()
+    with beside(server):
+        monkeypatch.setenv("MODELYARD_URL", f"{server.url}/")
+        monkeypatch.setenv("MODELYARD_PASSWORD", "theirs")
+        for _ in range(2):
+            shown = modelyard(tmp_path, "ledger", "verify", "attrition")
+            assert (shown.returncode, shown.stdout) == (0, "attrition: 1 entry, a whole chain, head f00d\n"), shown.stderr
+        assert server.asked == ["POST /auth/login", "GET /models/attrition/ledger/verify", "GET /auth/users/me", "GET /models/attrition/ledger/verify"]
+        monkeypatch.setenv("MODELYARD_PASSWORD", "wrong")
+        refused = modelyard(tmp_path, "ledger", "verify", "attrition")
+    assert (refused.returncode, refused.stderr.splitlines()[0]) == (1, "modelyard: admin cannot log in: Wrong.")
+    away = modelyard(tmp_path, "ledger", "verify", "attrition")
+    assert away.returncode == 1
+    assert "MODELYARD_URL names it" in away.stderr
+    monkeypatch.setenv("MODELYARD_URL", "localhost:8000")
+    wrong = modelyard(tmp_path, "ledger", "verify", "attrition")
+    assert (wrong.returncode, wrong.stderr.splitlines()[0]) == (
+        2,
+        "modelyard: MODELYARD_URL has to begin with http:// or https://, and is 'localhost:8000'",
+    )

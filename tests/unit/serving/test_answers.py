@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from bentos import catalogue, contract
+from bentos.serving import intervals
 from bentos.serving.answers import in_columns, in_rows
 from tests.versions import POLICY
 
@@ -44,3 +45,14 @@ def test_answers_are_the_models_output(model: str) -> None:
     assert len(answers) == 2
     for found in answers:
         assert set(schema.Output.model_validate(found).model_dump()) == set(found)
+
+
+def test_bounds_are_null_for_a_version_without_intervals() -> None:
+    schema = contract.schema("crypto_price")
+    columns = contract.columns_of_rows([schema.Input.model_validate(schema.EXAMPLE).model_dump()], contract.kinds(schema.Input))
+    scores = np.array([0.25])
+    (without,), (within,) = (in_rows("crypto_price", scores, columns, None, shifts).answers for shifts in (None, dict.fromkeys(intervals.NAMES, 0.0)))
+    assert [without[name] for name in intervals.NAMES] == [None] * 4
+    assert [within[name] for name in intervals.NAMES] == [within["prediction"]] * 4
+    table = in_columns("crypto_price", scores, columns, None).columns
+    assert all(np.isnan(table[name]).all() for name in intervals.NAMES)  # type: ignore[call-overload]

@@ -177,6 +177,7 @@ async def test_other_paths_and_methods_are_not_there(slots: Slots) -> None:
         "champion": slots.champion.document(),
         "challenger": None,
         "policy": POLICY,
+        "challenger_policy": None,
         "refused": [],
     }
 

@@ -143,7 +143,7 @@ def test_workflows_of_others_are_none_of_our_business() -> None:
     assert not is_run(Found(document))
 
 
-@pytest.mark.parametrize("kind", ["train", "score", "predict"])
+@pytest.mark.parametrize("kind", ["train", "score", "predict", "generate", "drift"])
 def test_the_name_is_a_label_and_always_the_same(kind: str) -> None:
     run = adopted(Found(recorded("succeeded"))).model_copy(update={"kind": kind, "model": "a" * 40, "parameters": {"data_dir": "/data", "rows": 600}})
     made = manifest.workflow(run)
