@@ -58,9 +58,10 @@ def _perform(verb: str, model: str | None, arguments: dict[str, Any]) -> tuple[d
 
         key = settings.gateway_key
         gateway = stack.enter_context(closing(Gateway(settings.gateway_url, key.get_secret_value() if key else "")))
+        runs = stack.enter_context(closing(Runs(settings.mlflow_url)))
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="modelyard-")))
         tables = settings.tables_url.get_secret_value() if settings.tables_url else None
-        job = Job(model, catalogue.load().models[model], Runs(settings.mlflow_url), control, gateway, folder, tables, settings.part_rows, settings.revision)
+        job = Job(model, catalogue.load().models[model], runs, control, gateway, folder, tables, settings.part_rows, settings.revision)
         try:
             return run(job, **arguments), 0
         except BadData as bad:
@@ -90,10 +91,7 @@ def _log(verb: str) -> None:
     logging.basicConfig(level=logging.WARNING, format=f"{verb}: %(message)s", stream=sys.stderr)
     for ours in ("services", "bentos"):
         logging.getLogger(ours).setLevel(logging.INFO)
-    # MLflow retries for minutes, tells its maker about each call and prints addresses, unless told otherwise before it is imported.
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}
-    for name, value in {**quiet, "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MPLBACKEND": "Agg"}.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault("MPLBACKEND", "Agg")
 
 
 if __name__ == "__main__":

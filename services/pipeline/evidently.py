@@ -30,7 +30,7 @@ def run(job: Job, *, run_id: str) -> dict[str, Any]:
     opened.log(metrics={"evidently_drifted": found["drifted"], "evidently_columns": found["columns"]})
     opened.finish()
     log.info("%s; %.1f MB", found["words"], path.stat().st_size / 1e6)
-    return {"run_id": run_id, "artifact": f"{opened.artifact_path}/{REPORT}", "rows": len(current), **found}
+    return {"run_id": run_id, "artifact": f"{opened.root}/{REPORT}", "rows": len(current), **found}
 
 
 def _read(job: Job, opened: Run, name: str) -> "pd.DataFrame":

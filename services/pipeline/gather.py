@@ -21,7 +21,7 @@ def run(job: Job, *, run_id: str) -> dict[str, Any]:
     """Raises Failure when a row is missing, or answered twice."""
     opened = job.runs.open(job.model, run_id)
     plan = scoring.plan(opened)
-    folder = opened.get(scoring.PREDICTIONS, job.place("parts"))
+    folder = opened.get_folder(scoring.PREDICTIONS, job.place("parts"))
     files = [folder / scoring.part_name(number) for number in range(plan.parts)]
     answered = joined([pd.read_parquet(file) for file in files if file.exists()], plan)
     found: dict[str, Any] = {"version": plan.version, "policy_version": plan.policy_version, "rows": plan.rows, "decisions": scoring.counts(job, answered)}

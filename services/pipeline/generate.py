@@ -27,4 +27,4 @@ def run(job: Job, *, rows: int | None, seed: int | None, drift: float) -> dict[s
     started.finish()
     log.info("run %s: %d rows, %d bytes, sha256 %s", started.id, len(frame), path.stat().st_size, sha256)
     columns = list(map(str, frame.columns))
-    return {"run_id": started.id, "rows": len(frame), "sha256": sha256, "artifact": f"{started.artifact_path}/{ARTIFACT}", "columns": columns}
+    return {"run_id": started.id, "rows": len(frame), "sha256": sha256, "artifact": f"{started.root}/{ARTIFACT}", "columns": columns}

@@ -31,7 +31,7 @@ def run(job: Job, *, run_id: str) -> dict[str, Any]:
     version = {
         **result,
         "run_id": run_id,
-        "artifact": f"{opened.artifact_path}/{MODEL_FOLDER}",
+        "artifact": f"{opened.root}/{MODEL_FOLDER}",
         "source": opened.tags["source"],
         "data_hash": opened.tags["data_hash"],
         "metrics": figures | {"code_revision": opened.tags.get(COMMIT)},

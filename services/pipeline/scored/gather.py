@@ -5,7 +5,6 @@ import hashlib
 import io
 import logging
 from collections import Counter
-from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
@@ -15,37 +14,32 @@ from pyarrow import parquet as pq
 from services.pipeline.failure import Failure, Final
 from services.pipeline.job import Job
 from services.pipeline.scored import plan as planned
-from services.pipeline.scored.artifacts import Artifacts
 from services.pipeline.scored.ingest import ROW
 from services.pipeline.scored.plan import Plan
-from services.pipeline.scored.tracking import Tracking
 
 log = logging.getLogger(__name__)
 
 
 def run(job: Job, *, run_id: str) -> dict[str, Any]:
     """Raises Failure when a part is missing, or not what it was."""
-    with closing(Tracking(job.runs.url)) as tracking, closing(Artifacts(job.runs.url)) as artifacts:
-        run = tracking.scoring(job.model, run_id)
-        with tracking.working_on(run):
-            result = _gathered(job, artifacts, run.root)
-            tracking.log(run, scored_rows=result["rows"], refused_rows=result["refused"])
-            tracking.set(run, "FINISHED")
+    run = planned.opened(job, run_id)
+    result = _gathered(job, planned.read_plan(run))
+    run.log(metrics={"scored_rows": result["rows"], "refused_rows": result["refused"]})
+    run.finish()
     return result
 
 
-def _gathered(job: Job, artifacts: Artifacts, root: str) -> dict[str, Any]:
-    plan = planned.read_plan(artifacts, root)
+def _gathered(job: Job, plan: Plan) -> dict[str, Any]:
     records = {one["part"]: one for one in job.control.scored(job.model, plan.run_id)}
     if absent := [number for number in range(plan.parts) if number not in records]:
         raise Failure(f"{len(absent)} of {plan.parts} parts are missing ({', '.join(map(str, absent[:5]))}{', …' if len(absent) > 5 else ''})")
     counted = Counter[str]()
     next_row = 0
     for number in range(plan.parts):
-        next_row = _check(job, artifacts, plan, records[number], next_row, counted)
+        next_row = _check(job, plan, records[number], next_row, counted)
     answered, refused = (sum(one[name] for one in records.values()) for name in ("rows", "refused"))
     if refused:
-        _join_refused(job, artifacts, plan, [number for number in sorted(records) if records[number]["refused"]])
+        _join_refused(job, plan, [number for number in sorted(records) if records[number]["refused"]])
     if answered + refused != plan.rows:
         raise Failure(f"{answered} rows are answered and {refused} refused, of {plan.rows}")
     if not answered:
@@ -56,9 +50,9 @@ def _gathered(job: Job, artifacts: Artifacts, root: str) -> dict[str, Any]:
     return {"run_id": plan.run_id, **by, "rows": answered, "refused": refused, "parts": plan.parts, "decisions": decisions}
 
 
-def _check(job: Job, artifacts: Artifacts, plan: Plan, record: dict[str, Any], least: int, counted: Counter[str]) -> int:
+def _check(job: Job, plan: Plan, record: dict[str, Any], least: int, counted: Counter[str]) -> int:
     """Of a part without refused rows nothing is read but two columns. Returns the number after its last row."""
-    content = artifacts.get(planned.answered_part(plan.root, record["part"]))
+    content = job.runs.artifacts.get(planned.answered_part(plan.root, record["part"]))
     if hashlib.sha256(content).hexdigest() != record["output_sha256"]:
         raise Failure(f"part {record['part']} is not the file any more that was told to control: its sha256 is another one")
     names = [ROW, *(["decision"] if job.entry.decisions else [])]
@@ -72,13 +66,13 @@ def _check(job: Job, artifacts: Artifacts, plan: Plan, record: dict[str, Any], l
     return int(numbers[-1]) + 1 if len(numbers) else least
 
 
-def _join_refused(job: Job, artifacts: Artifacts, plan: Plan, numbers: list[int]) -> None:
+def _join_refused(job: Job, plan: Plan, numbers: list[int]) -> None:
     """One file of all parts, in the order of the rows."""
     path = job.folder / "refused.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         into = csv.writer(file)
         for at, number in enumerate(numbers):
-            lines = csv.reader(io.StringIO(artifacts.get(planned.refused_part(plan.root, number)).decode(), newline=""))
+            lines = csv.reader(io.StringIO(job.runs.artifacts.get(planned.refused_part(plan.root, number)).decode(), newline=""))
             header = next(lines)
             into.writerows([header, *lines] if at == 0 else lines)
-    artifacts.send(f"{plan.root}/{planned.REFUSED}", path)
+    job.runs.artifacts.send(f"{plan.root}/{planned.REFUSED}", path)

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,8 @@ from bentos import contract
 from bentos.contract import BadData, Problem
 from services.pipeline.job import Job
 from services.pipeline.scored import plan
-from services.pipeline.scored.artifacts import Artifacts
-from services.pipeline.scored.plan import Input
+from services.pipeline.scored.plan import GIVEN, Input
 from services.pipeline.scored.source import OPTION, Source, opened
-from services.pipeline.scored.tracking import GIVEN, Tracking
 
 log = logging.getLogger(__name__)
 
@@ -31,43 +29,41 @@ RAGGED = b"ragged"
 
 def run(job: Job, *, input: str | None, resume: str | None, **_of_the_model: Any) -> dict[str, Any]:
     """Raises BadData for an input that does not have the model's columns, or no row; Final for a run that cannot be gone on with."""
-    with closing(Tracking(job.runs.url)) as tracking, closing(Artifacts(job.runs.url)) as artifacts:
-        if resume is not None:
-            return _resumed(job.model, resume, tracking, artifacts)
-        with opened(str(input), _fetching(job, tracking, artifacts), job.tables_url) as source:
-            return _taken_in(job, str(input), source, tracking, artifacts)
+    if resume is not None:
+        return _resumed(job, resume)
+    with opened(str(input), _fetching(job), job.tables_url) as source:
+        return _taken_in(job, str(input), source)
 
 
-def _taken_in(job: Job, given: str, source: Source, tracking: Tracking, artifacts: Artifacts) -> dict[str, Any]:
+def _taken_in(job: Job, given: str, source: Source) -> dict[str, Any]:
     _check_columns(source.schema.names, contract.schema(job.model))
     tags = {"source": "input", GIVEN: given, "modelyard.kind": "score", "mlflow.runName": f"score {source.name}"}
-    run = tracking.start(job.model, {"source": "input", "input": given}, tags)
+    run = job.runs.start(job.model, {"source": "input", "input": given}, tags)
     counts, rows = [], 0
-    with tracking.working_on(run):
-        for number, (part, end) in enumerate(_parts(source, job.part_rows)):
-            artifacts.put(plan.input_part(run.root, number), _written(part))
-            counts.append(part.num_rows)
-            rows = end
-            log.info("part %d: %d rows", number, part.num_rows)
-        if not rows:
-            raise BadData([Problem(OPTION, f"{source.name} has no rows")])
-        plan.put(artifacts, run.root, plan.INPUT, Input(source.name, source.texts, rows, counts))
+    for number, (part, end) in enumerate(_parts(source, job.part_rows)):
+        job.runs.artifacts.put(plan.input_part(run.root, number), _written(part))
+        counts.append(part.num_rows)
+        rows = end
+        log.info("part %d: %d rows", number, part.num_rows)
+    if not rows:
+        raise BadData([Problem(OPTION, f"{source.name} has no rows")])
+    run.put_document(plan.INPUT, asdict(Input(source.name, source.texts, rows, counts)))
     log.info("run %s: %d rows of %s in %d parts", run.id, rows, source.name, len(counts))
     return {"run_id": run.id, "rows": rows, "source": "input", "input": given}
 
 
-def _resumed(model: str, run_id: str, tracking: Tracking, artifacts: Artifacts) -> dict[str, Any]:
-    run = tracking.scoring(model, run_id)
-    found = plan.read_input(artifacts, run.root)
-    tracking.set(run, "RUNNING")
+def _resumed(job: Job, run_id: str) -> dict[str, Any]:
+    run = plan.opened(job, run_id)
+    found = plan.read_input(run)
+    run.set("RUNNING")
     log.info("run %s goes on: %d rows of %s in %d parts", run_id, found.rows, found.name, len(found.parts))
     return {"run_id": run_id, "rows": found.rows, "source": "input", "input": run.tags[GIVEN]}
 
 
-def _fetching(job: Job, tracking: Tracking, artifacts: Artifacts) -> Callable[[str, str], Path]:
+def _fetching(job: Job) -> Callable[[str, str], Path]:
     def fetch(run_id: str, path: str) -> Path:
         target = job.place("input") / Path(path).name
-        artifacts.save(f"{tracking.look(run_id).root}/{path}", target)
+        job.runs.artifacts.save(f"{job.runs.run(run_id).root}/{path}", target)
         return target
 
     return fetch

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet as pq
 
+from services.pipeline.artifacts import Artifacts
 from services.pipeline.control import Control
 from services.pipeline.failure import Failure
 from services.pipeline.scored import plan as planned
 from services.pipeline.scored.answering import Answered, Answering, fields
-from services.pipeline.scored.artifacts import Artifacts
 from services.pipeline.scored.checking import Checker, Refusal
 from services.pipeline.scored.ingest import PREDICTION_ID, RAGGED, ROW
 from services.pipeline.scored.plan import Plan

@@ -1,17 +1,16 @@
 """The step `partition` of an input: which version answers, and which part belongs to which partition."""
 
 import logging
-from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from services.pipeline.arguments import MOST_PARTITIONS
 from services.pipeline.failure import Final
 from services.pipeline.job import Job
+from services.pipeline.runs import Run
 from services.pipeline.scored import plan as planned
-from services.pipeline.scored.artifacts import Artifacts
-from services.pipeline.scored.plan import Audit, Input, Plan
-from services.pipeline.scored.tracking import PLANNED, Tracked, Tracking
+from services.pipeline.scored.plan import PLANNED, Audit, Input, Plan
 
 log = logging.getLogger(__name__)
 
@@ -21,16 +20,14 @@ MOST_RECORDED = 4
 
 def run(job: Job, *, run_id: str, version: str | None, partitions: int | None, audit: Audit | None) -> dict[str, Any]:
     """A run that goes on keeps its plan: all its rows are answered alike. Raises Final for other wishes than it was made with."""
-    with closing(Tracking(job.runs.url)) as tracking, closing(Artifacts(job.runs.url)) as artifacts:
-        run = tracking.scoring(job.model, run_id)
-        with tracking.working_on(run):
-            if PLANNED in run.tags:
-                plan = planned.read_plan(artifacts, run.root)
-                _same(plan, version, audit)
-            else:
-                plan = _made(job, run, planned.read_input(artifacts, run.root), version, partitions, audit or "summary")
-                planned.put(artifacts, run.root, planned.PLAN, plan)
-                tracking.log(run, params={"scored_version": plan.version, "audit": plan.audit}, tags={PLANNED: plan.created_at})
+    run = planned.opened(job, run_id)
+    if PLANNED in run.tags:
+        plan = planned.read_plan(run)
+        _same(plan, version, audit)
+    else:
+        plan = _made(job, run, planned.read_input(run), version, partitions, audit or "summary")
+        run.put_document(planned.PLAN, asdict(plan))
+        run.log(params={"scored_version": plan.version, "audit": plan.audit}, tags={PLANNED: plan.created_at})
     log.info("%d rows for version %s in %d parts, audit %s", plan.rows, plan.version, plan.parts, plan.audit)
     about = {"rows": plan.rows, "version": plan.version, "policy_version": plan.policy_version, "parts": plan.parts, "audit": plan.audit}
     return {"run_id": run.id, **about, "partitions": list(range(plan.partitions))}
@@ -42,7 +39,7 @@ def _same(plan: Plan, version: str | None, audit: Audit | None) -> None:
             raise Final(f"this run goes on with {name} {had}, as it began; {name} {wanted} needs a new one")
 
 
-def _made(job: Job, run: Tracked, found: Input, version: str | None, partitions: int | None, audit: Audit) -> Plan:
+def _made(job: Job, run: Run, found: Input, version: str | None, partitions: int | None, audit: Audit) -> Plan:
     serving = job.control.serving(job.model)
     champion = serving["champion"] and serving["champion"]["version"]
     chosen = version or champion

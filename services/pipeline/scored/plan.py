@@ -1,12 +1,16 @@
 """What the steps of a scoring tell each other, kept as documents beside its parts."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from services.pipeline.scored.artifacts import Artifacts
+from services.pipeline.failure import Failure
+from services.pipeline.job import Job
+from services.pipeline.runs import Run
 
+GIVEN = "modelyard.input"
+"""Tag of a run that scores a file or a table: which one."""
+PLANNED = "modelyard.planned"
 INPUT = "scoring/input.json"
 PLAN = "scoring/plan.json"
 REFUSED = "scoring/refused.csv"
@@ -70,13 +74,16 @@ def refused_part(root: str, number: int) -> str:
     return f"{root}/refused/part-{number:05d}.csv"
 
 
-def put(artifacts: Artifacts, root: str, name: str, document: Input | Plan) -> None:
-    artifacts.put(f"{root}/{name}", json.dumps(asdict(document), indent=1, allow_nan=False).encode())
+def opened(job: Job, run_id: str) -> Run:
+    """To be worked on. Raises Failure for a run that scores no file or table with this model."""
+    if GIVEN not in job.runs.look(job.model, run_id).tags:
+        raise Failure(f"run {run_id} has scored no file or table with {job.model}")
+    return job.runs.open(job.model, run_id)
 
 
-def read_input(artifacts: Artifacts, root: str) -> Input:
-    return Input(**json.loads(artifacts.get(f"{root}/{INPUT}")))
+def read_input(run: Run) -> Input:
+    return Input(**run.get_document(INPUT))
 
 
-def read_plan(artifacts: Artifacts, root: str) -> Plan:
-    return Plan(**json.loads(artifacts.get(f"{root}/{PLAN}")))
+def read_plan(run: Run) -> Plan:
+    return Plan(**run.get_document(PLAN))

@@ -15,17 +15,17 @@ from typing import Any
 from bentos.serving import artifact
 from bentos.serving.artifact import Refused
 from services.kit.settings import read
+from services.pipeline.artifacts import Artifacts
 from services.pipeline.control import Control
 from services.pipeline.failure import Final
 from services.pipeline.gateway import Gateway
 from services.pipeline.job import Job
+from services.pipeline.runs import Runs
 from services.pipeline.scored import plan as planned
 from services.pipeline.scored.answering import Here, Recorded
-from services.pipeline.scored.artifacts import Artifacts
 from services.pipeline.scored.checking import Checker
 from services.pipeline.scored.part import Parts
 from services.pipeline.scored.plan import Plan
-from services.pipeline.scored.tracking import Tracking
 from services.pipeline.settings import PipelineSettings
 
 log = logging.getLogger(__name__)
@@ -39,22 +39,14 @@ _parts: Parts
 
 def run(job: Job, *, run_id: str, partition: int | None) -> dict[str, Any]:
     """What control knows to be done is left out."""
-    with closing(Tracking(job.runs.url)) as tracking:
-        run = tracking.scoring(job.model, run_id)
-        with tracking.working_on(run):
-            return _scored(job, run.root, partition)
-
-
-def _scored(job: Job, root: str, partition: int | None) -> dict[str, Any]:
     started = time.perf_counter()
-    with closing(Artifacts(job.runs.url)) as artifacts:
-        plan = planned.read_plan(artifacts, root)
-        if partition is not None and partition >= plan.partitions:
-            raise Final(f"there is no partition {partition}: the input has {plan.partitions}, counted from 0")
-        done = {one["part"] for one in job.control.scored(job.model, plan.run_id)}
-        missing = [number for number in plan.parts_of(partition) if number not in done]
-        if missing and plan.audit == "summary":
-            _fetch(artifacts, plan, job.place("version"))
+    plan = planned.read_plan(planned.opened(job, run_id))
+    if partition is not None and partition >= plan.partitions:
+        raise Final(f"there is no partition {partition}: the input has {plan.partitions}, counted from 0")
+    done = {one["part"] for one in job.control.scored(job.model, plan.run_id)}
+    missing = [number for number in plan.parts_of(partition) if number not in done]
+    if missing and plan.audit == "summary":
+        _fetch(job.runs.artifacts, plan, job.place("version"))
     skipped = len(plan.parts_of(partition)) - len(missing)
     if skipped:
         log.info("%d parts are done already", skipped)
@@ -111,7 +103,7 @@ def _work(number: int) -> dict[str, Any]:
 
 def _opened(stack: ExitStack, model: str, plan: Plan, folder: Path) -> Parts:
     settings = read("score", PipelineSettings)
-    artifacts = stack.enter_context(closing(Artifacts(settings.mlflow_url)))
+    artifacts = stack.enter_context(closing(Runs(settings.mlflow_url))).artifacts
     control = stack.enter_context(closing(Control(settings.control_url, settings.control_token.get_secret_value(), settings.actor)))
     answering: Here | Recorded
     if plan.audit == "rows":
