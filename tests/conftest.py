@@ -3,6 +3,7 @@
 With `-n`, one of each is started before the workers, which find it by their environment.
 """
 
+import itertools
 import os
 import shutil
 import socket
@@ -38,10 +39,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.relative_to(ROOT / "tests").parts[0] not in LONGEST)
 
 
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw-1")[2:]) + 1
+_numbers = itertools.count(os.getpid())
+
+
 def find_free_port() -> int:
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Still free when it is used: the kernel gives none of these to whoever asks for any, and each worker has a thousand of its own."""
+    for number in _numbers:
+        port = 20_000 + 1000 * (WORKER % 10) + number % 1000
+        with closing(socket.socket()) as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the numbers do not end")
 
 
 @pytest.fixture
@@ -117,7 +126,7 @@ def postgres() -> Iterator[str]:
     """In memory where there is enough of it: a clone of the template is 300 files, and a disk may need twenty times as long for them."""
     memory = Path("/dev/shm")  # noqa: S108
     parent = memory if memory.is_dir() and shutil.disk_usage(memory).free > 2 * 2**30 else Path("/tmp")  # noqa: S108
-    folder = parent / f"modelyard-test-{uuid4().hex[:8]}"  # pytest's folders are closed to the account that PostgreSQL runs as
+    folder = parent / f"tests-of-modelyard-{uuid4().hex[:8]}"  # pytest's folders are closed to the account that PostgreSQL runs as
     folder.mkdir(mode=0o755)
     cluster = Cluster(folder)
     port = find_free_port()

@@ -47,10 +47,8 @@ def answered(database_url: str, rows: int, seed: int, drift: float, version: str
 
 async def trained(platform: Platform, *arguments: object) -> tuple[str, str]:
     """Run and version."""
-    run_id = (await platform.step("ingest", *arguments))["run_id"]
-    for verb in ("validate", "train", "evaluate"):
-        await platform.step(verb, "--run-id", run_id)
-    return run_id, (await platform.step("register", "--run-id", run_id))["version"]
+    run_id, registered = await platform.registered(*arguments)
+    return run_id, registered["version"]
 
 
 def frame_of(platform: Platform, run_id: str, folder: Path) -> pd.DataFrame:
