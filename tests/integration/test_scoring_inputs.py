@@ -121,6 +121,14 @@ async def test_a_table_is_read_by_name_alone_and_never_changed(scored: Scoring, 
     assert (await scored.platform.here("ingest", '--input=table:people"; DROP TABLE staff.people', code=2))["problems"]
 
 
+async def test_a_file_of_a_run_is_read_by_its_address(scored: Scoring, tmp_path: Path) -> None:
+    file = people(300, tmp_path / "people, 50 %.parquet")
+    run_id = (await scored.platform.control.get(f"/models/{MODEL}/versions/4")).json()["run_id"]
+    await asyncio.to_thread(scored.platform.mlflow.log_artifact, run_id, str(file), "given")
+    assert (await scored.platform.here("ingest", f"--input=runs:/{run_id}/given/{file.name}"))["rows"] == 300
+    assert await scored.platform.here("ingest", f"--input=runs:/{run_id}/given/none.parquet", code=2) == {}
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("audit", ["summary", "rows"])
 async def test_a_step_that_is_killed_goes_on_with_the_parts_that_are_missing(scored: Scoring, tmp_path: Path, audit: str) -> None:
