@@ -75,7 +75,7 @@ def test_it_runs_confined_and_without_tools(name: str, built: dict[str, Built]) 
 IMPORTS = {
     "gateway": "services.gateway.main, arro3.core, arro3.io",
     "control": "services.control.main, services.migrations.__main__",
-    "pipeline": "services.pipeline.train, services.pipeline.evaluate, services.pipeline.promote, mlflow, pyarrow.parquet, matplotlib.pyplot",
+    "pipeline": "services.pipeline.train, services.pipeline.evaluate, services.pipeline.register, services.pipeline.promote, matplotlib.pyplot",
     "mlflow": "services.mlflow_server.store, mlflow.server.fastapi_app",
     "frontend": "frontend.server, streamlit.testing.v1, plotly.graph_objects, pandas",
 }
