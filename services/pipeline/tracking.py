@@ -67,12 +67,12 @@ class Tracking:
         try:
             said: dict[str, Any] = answer.json()
         except ValueError:
-            said = {}
-        if answer.is_success and said is not None:
+            raise Failure(f"MLflow answered {path} with {answer.status_code} and no document: {answer.text[:200]!r}") from None
+        if answer.is_success:
             return said
         if refused is not None and said.get("error_code", "").startswith(refused):
             return {}
-        raise Failure(f"MLflow refused {path} with {answer.status_code}: {said.get('message', answer.text[:200])}")
+        raise Failure(f"MLflow refused {path} with {answer.status_code}: {said.get('message', said)}")
 
 
 def away(client: httpx.Client, error: httpx.HTTPError) -> Failure:
