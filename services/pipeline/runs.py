@@ -32,14 +32,18 @@ class Runs:
 
     def start(self, model: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> "Run":
         """A new run in the model's experiment, which is made when it is not there; to be worked on."""
-        self._current = Run(self._tracking, self.artifacts, self._tracking.start(model, {**tags, MODEL: model}))
-        self._current.log(params=params)
-        return self._current
+        run = self.work_on(Run(self._tracking, self.artifacts, self._tracking.start(model, {**tags, MODEL: model})))
+        run.log(params=params)
+        return run
 
     def open(self, model: str, run_id: str) -> "Run":
         """To be worked on. Raises as `look`."""
-        self._current = self.look(model, run_id)
-        return self._current
+        return self.work_on(self.look(model, run_id))
+
+    def work_on(self, run: "Run") -> "Run":
+        """From now on `give_up` is about this one."""
+        self._current = run
+        return run
 
     def look(self, model: str, run_id: str) -> "Run":
         """To be read only. Raises Failure when there is no such run, or when it is another model's."""

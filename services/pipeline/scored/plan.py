@@ -76,9 +76,10 @@ def refused_part(root: str, number: int) -> str:
 
 def opened(job: Job, run_id: str) -> Run:
     """To be worked on. Raises Failure for a run that scores no file or table with this model."""
-    if GIVEN not in job.runs.look(job.model, run_id).tags:
+    run = job.runs.look(job.model, run_id)
+    if GIVEN not in run.tags:
         raise Failure(f"run {run_id} has scored no file or table with {job.model}")
-    return job.runs.open(job.model, run_id)
+    return job.runs.work_on(run)
 
 
 def read_input(run: Run) -> Input:
